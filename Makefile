@@ -1,0 +1,197 @@
+# The only place with compiler flags; builds, checks and installs everything.
+#
+#   make            build the plugin, the agent and the command
+#   make check      unit tests, ABI, layers, then the system tests (root)
+#   make demo       relay one message end to end on loopback (root)
+#   make lint       formatting, static analysis, man pages
+#   make sanitize   unit tests and short fuzz runs under ASan and UBSan
+#   make fuzz       every fuzzer for FUZZ_SECONDS
+#   make bench      the benchmarks of docs/PERFORMANCE.md (root)
+#   make install    DESTDIR, PREFIX and SYSCONFDIR are honoured
+#   make clean
+
+VERSION	:= $(shell cat VERSION)
+BUILD	?= build
+PREFIX	?= /usr/local
+SYSCONFDIR ?= /etc
+DESTDIR	?=
+PKG	?= pkg-config
+PYTHON	?= /usr/bin/python3
+CFLAGS	?= -O2 -g
+FUZZ_SECONDS ?= 30
+
+BINDIR	= $(PREFIX)/bin
+SBINDIR	= $(PREFIX)/sbin
+MANDIR	= $(PREFIX)/share/man
+DOCDIR	= $(PREFIX)/share/doc/mailtoken
+UNITDIR	?= $(if $(filter /usr,$(PREFIX)),/lib/systemd/system,/etc/systemd/system)
+SASLDIR	?= $(shell $(PKG) --variable=libdir libsasl2)/sasl2
+
+STD	= -std=c11 -D_GNU_SOURCE -fvisibility=hidden -MMD -MP
+WARN	= -Wall -Wextra -Werror -Wshadow -Wconversion -Wmissing-prototypes \
+	  -Wstrict-prototypes -Wvla -Wformat=2 -Wimplicit-fallthrough \
+	  -Wwrite-strings -Wpointer-arith -Wundef
+HARD	?= -D_FORTIFY_SOURCE=2 -fstack-protector-strong \
+	  -fstack-clash-protection -fcf-protection
+LDHARD	= -Wl,-z,relro,-z,now,-z,defs,-z,noexecstack
+SAN	?=
+DEFS	= -DMAILTOKEN_VERSION='"$(VERSION)"' \
+	  -DMAILTOKEN_SYSCONFDIR='"$(SYSCONFDIR)"'
+ALL	= $(STD) $(WARN) $(HARD) -fPIC $(SAN) $(CFLAGS) $(CPPFLAGS)
+LINK	= $(CC) $(SAN) $(CFLAGS) $(LDHARD) $(LDFLAGS)
+
+# core/ in dependency order: each module may include only what stands before
+# it.  The first line is all that a plugin may link.
+CORE_PLUGIN = diag secret buf wire xoauth2 token_source
+CORE	= $(CORE_PLUGIN) provider config oauth2 store refresh http renew
+
+LIBS_CORE   = libcurl json-c libevent inih
+LIBS_AGENT  = $(LIBS_CORE) libsystemd
+AGENT	= $(patsubst helpers/%.c,%,$(filter-out helpers/cli%.c,$(wildcard helpers/*.c)))
+CLI	= $(patsubst helpers/%.c,%,$(wildcard helpers/cli*.c))
+
+PRODUCTS = $(BUILD)/libxoauth2.so $(BUILD)/mailtokend $(BUILD)/mailtoken
+UNIT	= $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
+HOSTS	= $(patsubst %.c,$(BUILD)/%,$(wildcard tests/system/hosts/*.c))
+FUZZERS	= $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
+BENCHES	= $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
+
+all: $(PRODUCTS)
+
+# Who may include whom: nobody includes upwards, nobody includes sideways.
+$(BUILD)/core/%.o:		INC = -Icore $(shell $(PKG) --cflags $(LIBS_CORE))
+$(BUILD)/sasl-plugin/%.o:	INC = -Icore $(shell $(PKG) --cflags libsasl2)
+$(BUILD)/helpers/%.o:		INC = -Icore $(DEFS) $(shell $(PKG) --cflags $(LIBS_AGENT))
+$(BUILD)/tests/unit/%.o:	INC = -Icore -Ihelpers $(shell $(PKG) --cflags $(LIBS_CORE) cmocka)
+$(BUILD)/tests/system/hosts/%.o: INC = $(shell $(PKG) --cflags libsasl2)
+$(BUILD)/tests/fuzz/%.o:	INC = -Icore $(shell $(PKG) --cflags $(LIBS_CORE))
+$(BUILD)/tests/bench/%.o:	INC = -Icore $(shell $(PKG) --cflags libsasl2)
+
+$(BUILD)/%.o: %.c Makefile VERSION
+	@mkdir -p $(@D)
+	$(CC) $(ALL) $(INC) -c -o $@ $<
+
+$(BUILD)/libcore.a: $(CORE:%=$(BUILD)/core/%.o)
+	rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/libxoauth2.so: $(BUILD)/sasl-plugin/plugin.o $(BUILD)/libcore.a
+	$(LINK) -shared -o $@ $^
+
+$(BUILD)/mailtokend: $(AGENT:%=$(BUILD)/helpers/%.o) $(BUILD)/libcore.a
+	$(LINK) -pie -o $@ $^ $(shell $(PKG) --libs $(LIBS_AGENT))
+
+$(BUILD)/mailtoken: $(CLI:%=$(BUILD)/helpers/%.o) $(BUILD)/libcore.a
+	$(LINK) -pie -o $@ $^ $(shell $(PKG) --libs $(LIBS_CORE))
+
+$(UNIT): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libcore.a
+	$(LINK) $(TESTLINK) -o $@ $^ $(shell $(PKG) --libs $(LIBS_CORE) cmocka)
+# Every allocation of a plugin's code fails once.
+$(BUILD)/tests/unit/test_oom: TESTLINK = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup
+
+$(HOSTS): $(BUILD)/%: $(BUILD)/%.o
+	$(LINK) -o $@ $^ $(shell $(PKG) --libs libsasl2) -lpthread
+
+$(BENCHES): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libcore.a
+	$(LINK) -o $@ $^ $(shell $(PKG) --libs libsasl2)
+
+check-unit: $(UNIT)
+	@set -e; for t in $(UNIT); do echo "$$t"; $$t; done
+
+# What each plugin needs and exports is pinned.
+check-abi: $(BUILD)/libxoauth2.so
+	@{ readelf -d $< | sed -n 's/.*NEEDED.*\[\(.*\)\]/needs \1/p'; \
+	   nm -D --defined-only $< | sed 's/.* /exports /'; } | \
+	    diff sasl-plugin/abi - && echo "sasl-plugin/abi: as pinned"
+
+check-layers:
+	tests/layers.sh $(CORE)
+
+check-system: all hosts
+	BUILD=$(abspath $(BUILD)) tests/system/run
+
+hosts: $(HOSTS)
+fuzzers: $(FUZZERS)
+
+check: check-unit check-abi check-layers check-system
+
+demo: all
+	BUILD=$(abspath $(BUILD)) $(PYTHON) -B tests/system/demo.py
+
+C_FILES	= $(wildcard core/*.[ch] sasl-plugin/*.[ch] helpers/*.[ch] \
+	  tests/*/*.[ch] tests/system/hosts/*.[ch])
+MAN	= $(wildcard docs/*.[1-9])
+
+lint: check-layers
+	clang-format --dry-run -Werror $(C_FILES)
+	mandoc -Tlint -Wwarning $(MAN)
+	tests/lint.sh
+	cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr \
+	    --enable=warning,portability,performance \
+	    --suppress=missingIncludeSystem -D_GNU_SOURCE $(DEFS) -Icore -Ihelpers \
+	    core sasl-plugin helpers
+	clang-tidy --quiet --warnings-as-errors='*' \
+	    $(wildcard core/*.c sasl-plugin/*.c helpers/*.c) -- \
+	    -std=c11 -D_GNU_SOURCE $(DEFS) -Icore \
+	    $(shell $(PKG) --cflags $(LIBS_AGENT) libsasl2)
+
+format:
+	clang-format -i $(C_FILES)
+
+SANFLAGS = -fsanitize=address,undefined -fno-sanitize-recover=all \
+	  -fno-omit-frame-pointer
+
+sanitize:
+	$(MAKE) BUILD=$(BUILD)/sanitize SAN="$(SANFLAGS)" HARD= LDHARD= \
+	    CFLAGS="-O1 -g" all check-unit
+	$(MAKE) fuzz FUZZ_SECONDS=5
+
+FUZZFLAGS = -fsanitize=address,undefined -fno-sanitize-recover=all
+
+# Built with clang in a tree of its own, since everything is instrumented.
+fuzz:
+	$(MAKE) BUILD=$(BUILD)/fuzz CC=clang SAN="$(FUZZFLAGS),fuzzer-no-link" \
+	    HARD= LDHARD= CFLAGS="-O1 -g" fuzzers
+	@set -e; for f in $(notdir $(FUZZERS)); do \
+	    mkdir -p $(BUILD)/fuzz/corpus/$$f tests/fuzz/corpus/$$f; \
+	    echo "$$f: $(FUZZ_SECONDS) s"; \
+	    $(BUILD)/fuzz/tests/fuzz/$$f -max_total_time=$(FUZZ_SECONDS) \
+	        -max_len=65536 -timeout=10 -rss_limit_mb=2048 -verbosity=0 \
+	        -print_final_stats=1 -artifact_prefix=$(BUILD)/fuzz/$$f- \
+	        $(BUILD)/fuzz/corpus/$$f tests/fuzz/corpus/$$f 2>&1 | \
+	        grep -v '^stat::\(new\|slow\|peak\)'; done
+
+$(FUZZERS): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libcore.a
+	$(LINK) -fsanitize=fuzzer -o $@ $^ $(shell $(PKG) --libs $(LIBS_CORE))
+
+bench: all $(BENCHES)
+	BUILD=$(abspath $(BUILD)) $(PYTHON) -B tests/bench/bench.py
+
+install: all
+	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(SBINDIR) $(DESTDIR)$(SASLDIR) \
+	    $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 \
+	    $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(DOCDIR) \
+	    $(DESTDIR)$(SYSCONFDIR)/mailtoken
+	install -m 755 $(BUILD)/mailtoken $(DESTDIR)$(BINDIR)/
+	install -m 755 $(BUILD)/mailtokend $(DESTDIR)$(SBINDIR)/
+	install -m 644 $(BUILD)/libxoauth2.so $(DESTDIR)$(SASLDIR)/
+	install -m 644 docs/*.1 $(DESTDIR)$(MANDIR)/man1/
+	install -m 644 docs/*.5 $(DESTDIR)$(MANDIR)/man5/
+	install -m 644 docs/*.8 $(DESTDIR)$(MANDIR)/man8/
+	install -m 644 README.md CHANGELOG.md LICENSE docs/*.md $(DESTDIR)$(DOCDIR)/
+	install -d $(DESTDIR)$(UNITDIR) $(DESTDIR)/usr/lib/sysusers.d
+	set -e; for u in mailtokend.service mailtokend.socket \
+	    mailtokend-postfix.socket; do \
+	    sed 's|@SBINDIR@|$(SBINDIR)|; s|@SYSCONFDIR@|$(SYSCONFDIR)|' \
+	        helpers/$$u > $(BUILD)/$$u; \
+	    install -m 644 $(BUILD)/$$u $(DESTDIR)$(UNITDIR)/; done
+	install -m 644 helpers/sysusers.conf \
+	    $(DESTDIR)/usr/lib/sysusers.d/mailtoken.conf
+
+clean:
+	rm -rf $(BUILD)
+
+.PHONY: all check check-unit check-abi check-layers check-system hosts fuzzers \
+	demo lint format sanitize fuzz bench install clean
+.SECONDARY:
+-include $(wildcard $(BUILD)/*/*.d $(BUILD)/*/*/*.d $(BUILD)/*/*/*/*.d)

@@ -1,0 +1,61 @@
+/*
+ * provider.h - what is known about identity providers: endpoints, scopes and
+ * mail hosts, by provider, cloud, tenant, grant and service.  A table, no I/O.
+ *
+ * There is no default endpoint on purpose: a request that goes to the wrong
+ * provider carries the refresh token there.
+ */
+#ifndef CORE_PROVIDER_H
+#define CORE_PROVIDER_H
+
+#include <stdbool.h>
+
+#include "diag.h"
+
+/* How the token endpoint is asked (RFC 6749 sections 6 and 4.4). */
+enum grant_type {
+	GRANT_REFRESH_TOKEN,		/* delegated: somebody logged in once */
+	GRANT_CLIENT_CREDENTIALS	/* app-only */
+};
+
+/* What a token is for.  A set of these, ored. */
+enum service {
+	SERVICE_SMTP = 1,
+	SERVICE_IMAP = 2,
+	SERVICE_POP = 4
+};
+
+/* "smtp", "imap", "pop" (and "pop3", "submission"); 0 for any other word. */
+unsigned service_parse(const char *word);
+/* The word for one service. */
+const char *service_name(enum service s);
+
+/* As written in the configuration; NULL: not given. */
+struct provider_query {
+	const char *provider;	/* "microsoft", "outlook.com", "google" or
+				 * "custom" */
+	const char *cloud;	/* microsoft: "global" (default), "gcc-high",
+				 * "dod", "china" */
+	const char *tenant;	/* microsoft: GUID or domain; required */
+	enum grant_type grant;
+	unsigned services;	/* of enum service */
+	const char *scope;	/* overrides the preset */
+	const char *token_endpoint;	/* custom only */
+	const char *issuer;		/* custom only: discovery */
+};
+
+struct provider_preset {
+	char *token_endpoint;	/* NULL if the issuer must be asked first */
+	char *scope;		/* NULL: send none */
+};
+
+/*
+ * Checks that q makes sense and fills *ret (strings are the caller's, give
+ * them to provider_preset_free()); or returns -1 with *reterr (CONFIG, NOMEM)
+ * naming the key that is missing or wrong and what to write.
+ */
+int provider_resolve(const struct provider_query *q,
+	struct provider_preset *ret, struct diag *reterr);
+void provider_preset_free(struct provider_preset *p);
+
+#endif

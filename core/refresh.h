@@ -1,0 +1,109 @@
+/*
+ * refresh.h - the refresh policy of one account as a machine without I/O.
+ *
+ *   IDLE --start--> IN_FLIGHT --ok--------> IDLE, token fresh
+ *                     +--RETRY------------> IDLE, try again after back-off
+ *                     +--REAUTH, CONFIG---> IDLE, try again after 15 minutes
+ *
+ * Whoever asks (want, reject, force, tick) and hears true must start one
+ * renewal and report its end with refresh_ended(); meanwhile everybody else
+ * queues as a waiter.  No clock: `now` and all times are milliseconds of one
+ * clock that the caller keeps, and never run backwards.
+ *
+ * Policy, DESIGN section 6: a token is handed out while it lives min_life
+ * more; renewed ahead of time, with jitter, whether or not anyone asks; still
+ * valid tokens go on being served while the provider is away; a person or an
+ * administrator being needed is said at once.
+ */
+#ifndef CORE_REFRESH_H
+#define CORE_REFRESH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "diag.h"
+#include "secret.h"
+
+#define REFRESH_MIN_LIFE_MS	(900 * 1000)	/* default of min_life */
+#define REFRESH_BACKOFF_MS	(5 * 1000)	/* after the first failure */
+#define REFRESH_BACKOFF_MAX_MS	(15 * 60 * 1000)
+#define REFRESH_STUCK_MS	(15 * 60 * 1000) /* after REAUTH and CONFIG */
+#define REFRESH_RETRY_AFTER_MAX_S 3600
+#define REFRESH_FORCE_EVERY_MS	(60 * 1000)	/* rejects: once a minute */
+#define REFRESH_DAILY_MS	(24 * 3600 * 1000) /* delegated: at least */
+
+/* What is handed out; times in the machine's clock. */
+struct refresh_token {
+	struct secret value;
+	int64_t generation;
+	int64_t obtained_ms, expires_ms;
+	int64_t refresh_ms;	/* when the provider wants it; 0: not said */
+};
+#define REFRESH_TOKEN_INIT { SECRET_INIT, 0, 0, 0, 0 }
+
+/*
+ * Embedded in whatever waits.  answer() is called exactly once; it may free
+ * its own waiter and ask again, but must not free other waiters.
+ */
+struct waiter {
+	struct waiter *prev, *next;
+	/* tok is NULL on failure; both are borrowed for the call only. */
+	void (*answer)(struct waiter *w, const struct refresh_token *tok,
+	    const struct diag *why);
+};
+
+struct refresh {
+	int64_t min_life_ms;
+	bool delegated;		/* has a refresh token that idles out */
+	uint64_t jitter;	/* state of the jitter's generator */
+	bool in_flight;
+	struct refresh_token token;
+	struct diag why;	/* of the last failure; kind OK: none */
+	unsigned failures;	/* in a row */
+	int64_t retry_ms;	/* no renewal before this, if why is set */
+	int64_t forced_ms;	/* of the last forced renewal; 0: never */
+	int64_t rejected_generation;	/* 0: none */
+	int64_t ok_ms;		/* end of the last good renewal; 0: never */
+	struct waiter waiters;	/* list head */
+};
+
+/* seed: anything that differs between accounts and hosts. */
+void refresh_init(struct refresh *r, int64_t min_life_ms, bool delegated,
+	uint64_t seed);
+/* No waiter may be left. */
+void refresh_wipe(struct refresh *r);
+
+/* A token known from before (the store); *tok is taken over. */
+void refresh_load(struct refresh *r, struct refresh_token *tok);
+
+/* Either answers w before it returns, or queues it. */
+bool refresh_want(struct refresh *r, int64_t now, struct waiter *w);
+/* The session goes away: w, if queued, is forgotten and not answered. */
+void refresh_cancel(struct refresh *r, struct waiter *w);
+
+/*
+ * A server refused the token of this generation.  An old or unknown
+ * generation changes nothing.
+ */
+bool refresh_reject(struct refresh *r, int64_t now, int64_t generation);
+/* A person orders it: forgets back-off and verdicts. */
+bool refresh_force(struct refresh *r, int64_t now);
+/*
+ * When refresh_tick() wants to be called next; INT64_MAX while in flight.
+ * Ask again after every other call.
+ */
+int64_t refresh_due_ms(struct refresh *r, int64_t now);
+/* Ahead of time: true if a renewal is due now. */
+bool refresh_tick(struct refresh *r, int64_t now);
+
+/*
+ * The renewal ended: tok (taken over) or, if NULL, *why.  Answers all
+ * waiters.
+ */
+void refresh_ended(struct refresh *r, int64_t now, struct refresh_token *tok,
+	const struct diag *why);
+
+/* Milliseconds of life that make a token fit to be handed out. */
+int64_t refresh_min_life_ms(const struct refresh *r);
+
+#endif

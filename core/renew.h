@@ -1,0 +1,74 @@
+/*
+ * renew.h - one renewal of one account's token, from lock to disk:
+ *
+ *   lock -> read the store -> (somebody else renewed it? take that) ->
+ *   (ask the issuer where) -> ask the token endpoint -> write -> unlock
+ *
+ * on an event loop, so that the agent can run thousands and the CLI one.
+ * Blocking: only for local files (read, write, fsync).
+ */
+#ifndef CORE_RENEW_H
+#define CORE_RENEW_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "config.h"
+#include "diag.h"
+#include "http.h"
+#include "store.h"
+
+struct event_base;
+struct renewal;
+
+/* Borrowed; must outlive every renewal. */
+struct renew_env {
+	struct event_base *base;
+	struct http *http;
+	struct store *store;
+	int64_t (*now_s)(void);		/* Unix time */
+};
+
+#define RENEW_LOCK_WAIT_MS	60000	/* for another process's renewal */
+
+/*
+ * g is the account's grant as it now is, borrowed for the call, or NULL and
+ * *why says why not (all kinds but DENIED).  unsaved is NULL, or says why
+ * the new grant could not be written: then g is newer than the disk, the
+ * caller must keep it, go on serving it and hand it to renew_start() next
+ * time.
+ */
+typedef void renew_done(void *arg, const struct grant *g,
+	const struct diag *unsaved, const struct diag *why);
+
+/*
+ * The account's config is referenced until the end.
+ * known:   the grant the caller has, or NULL; if it is newer than the disk
+ *          (an earlier write failed) it is used, and written.
+ * min_life_s: a token that the store holds in a generation after the known
+ *          one is taken as it is if it lives that long.
+ * force:   ask the provider even if the known token is good.
+ * done() is called once, from the loop.  NULL with *reterr (NOMEM): it is
+ * not called.
+ */
+struct renewal *renew_start(const struct renew_env *env,
+	const struct account *account, const struct grant *known,
+	int64_t min_life_s, bool force, renew_done *done, void *arg,
+	struct diag *reterr);
+/*
+ * Gives up without done().  Sets *r to NULL; NULL is fine.  Dangerous after
+ * the request is out, since a rotated refresh token is lost with the answer:
+ * for the end of the process only, after its grace time.
+ */
+void renew_cancel(struct renewal **r);
+
+/*
+ * Stores a new refresh token (import, login) under the lock: a new
+ * generation without an access token; the old refresh token is kept as the
+ * previous one.  Waits for the lock up to RENEW_LOCK_WAIT_MS.
+ */
+int renew_login(const struct store *s, const char *account,
+	const struct secret *refresh_token, int64_t now_s,
+	struct diag *reterr);
+
+#endif
