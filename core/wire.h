@@ -58,6 +58,14 @@ void wire_put_bytes(struct buf *b, const char *key, const char *value,
 void wire_put_int(struct buf *b, const char *key, int64_t value);
 void wire_end(struct buf *b);
 
+/* What the bytes of a value are; no bytes are ASCII. */
+enum wire_text {
+	WIRE_TEXT_ASCII,	/* printable */
+	WIRE_TEXT_HIGH,		/* besides, some above 0x7f */
+	WIRE_TEXT_CONTROL	/* some below 0x20, or 0x7f: no value at all */
+};
+enum wire_text wire_text(const char *s, size_t n);
+
 /*
  * An account's name: 1 to WIRE_ACCOUNT_MAX bytes of printable ASCII without
  * blanks and without / \ " [ ] : ; * and not starting with '.' or '-' (it is

@@ -1,0 +1,105 @@
+#include "buf.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define FIRST_CAP 256
+
+void
+buf_init(struct buf *b, size_t max)
+{
+	*b = (struct buf)BUF_INIT(max);
+}
+
+static void
+give_back(char *ptr, size_t cap)
+{
+	if (ptr != NULL)
+		explicit_bzero(ptr, cap);
+	free(ptr);
+}
+
+/*
+ * Makes room for n more bytes.  Not with realloc(), which gives memory back
+ * that nobody has overwritten.
+ */
+static bool
+reserve(struct buf *b, size_t n)
+{
+	size_t cap = b->cap > b->max / 2 ? b->max : 2 * b->cap;
+	char *ptr;
+
+	if (b->failed || n > b->max - b->len) {
+		b->failed = true;
+		return false;
+	}
+	if (b->ptr != NULL && n <= b->cap - b->len)
+		return true;
+	if (cap < FIRST_CAP)
+		cap = FIRST_CAP;
+	if (cap < b->len + n)
+		cap = b->len + n;
+	if ((ptr = malloc(cap)) == NULL) {
+		b->failed = true;
+		return false;
+	}
+	if (b->len > 0)
+		memcpy(ptr, b->ptr, b->len);
+	give_back(b->ptr, b->cap);
+	b->ptr = ptr;
+	b->cap = cap;
+	return true;
+}
+
+void
+buf_add(struct buf *b, const void *bytes, size_t n)
+{
+	if (n == 0 || !reserve(b, n))
+		return;
+	memcpy(b->ptr + b->len, bytes, n);
+	b->len += n;
+}
+
+void
+buf_adds(struct buf *b, const char *s)
+{
+	buf_add(b, s, strlen(s));
+}
+
+void
+buf_addi(struct buf *b, int64_t n)
+{
+	uint64_t rest = n < 0 ? 0 - (uint64_t)n : (uint64_t)n;
+	char digits[20];
+	size_t at = sizeof(digits);
+
+	do
+		digits[--at] = (char)('0' + rest % 10);
+	while ((rest /= 10) > 0);
+	if (n < 0)
+		digits[--at] = '-';
+	buf_add(b, digits + at, sizeof(digits) - at);
+}
+
+char *
+buf_room(struct buf *b, size_t n)
+{
+	return reserve(b, n) ? b->ptr + b->len : NULL;
+}
+
+void
+buf_drop(struct buf *b, size_t n)
+{
+	if (n == 0)
+		return;
+	b->len -= n;
+	memmove(b->ptr, b->ptr + n, b->len);
+	explicit_bzero(b->ptr + b->len, n);
+}
+
+void
+buf_wipe(struct buf *b)
+{
+	give_back(b->ptr, b->cap);
+	buf_init(b, b->max);
+}

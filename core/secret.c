@@ -1,0 +1,51 @@
+#include "secret.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool
+secret_set(struct secret *s, const char *bytes, size_t n)
+{
+	char *copy = n < SIZE_MAX ? malloc(n + 1) : NULL;
+
+	if (copy == NULL)
+		return false;
+	if (n > 0)
+		memcpy(copy, bytes, n);
+	copy[n] = '\0';
+	secret_wipe(s); /* only now: bytes may have been part of it */
+	s->ptr = copy;
+	s->len = n;
+	return true;
+}
+
+bool
+secret_copy(struct secret *s, const struct secret *from)
+{
+	if (s == from)
+		return true;
+	if (from->ptr != NULL)
+		return secret_set(s, from->ptr, from->len);
+	secret_wipe(s);
+	return true;
+}
+
+void
+secret_move(struct secret *to, struct secret *from)
+{
+	struct secret moved = *from;
+
+	*from = (struct secret)SECRET_INIT;
+	secret_wipe(to);
+	*to = moved;
+}
+
+void
+secret_wipe(struct secret *s)
+{
+	if (s->ptr != NULL)
+		explicit_bzero(s->ptr, s->len);
+	free(s->ptr);
+	*s = (struct secret)SECRET_INIT;
+}

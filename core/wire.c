@@ -1,0 +1,187 @@
+#include "wire.h"
+
+#include <string.h>
+
+/* What the format calls a key: [a-z0-9_]+ */
+static bool
+key_ok(const char *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!(s[i] >= 'a' && s[i] <= 'z') &&
+		    !(s[i] >= '0' && s[i] <= '9') && s[i] != '_')
+			return false;
+	return n > 0;
+}
+
+/*
+ * Sixteen bytes at a time: tokens have thousands, are looked at more than
+ * once on their way, and a host pays for every look.
+ */
+enum wire_text
+wire_text(const char *s, size_t n)
+{
+	typedef unsigned char block __attribute__((vector_size(16)));
+	block x, control = { 0 }, high = { 0 };
+	uint64_t found[4];
+
+	for (; n > 0; s += sizeof(x)) {
+		size_t take = n < sizeof(x) ? n : sizeof(x);
+
+		if (take == sizeof(x)) {
+			memcpy(&x, s, sizeof(x));
+		} else {
+			memset(&x, ' ', sizeof(x));
+			memcpy(&x, s, take);
+		}
+		control |= (block)(x < 0x20) | (block)(x == 0x7f);
+		high |= x & 0x80;
+		n -= take;
+	}
+	memcpy(&found[0], &control, sizeof(control));
+	memcpy(&found[2], &high, sizeof(high));
+	if ((found[0] | found[1]) != 0)
+		return WIRE_TEXT_CONTROL;
+	return (found[2] | found[3]) != 0 ? WIRE_TEXT_HIGH : WIRE_TEXT_ASCII;
+}
+
+/* The length of the message at the start of buf; 0 if its end is not there. */
+static size_t
+message_len(const char *buf, size_t len)
+{
+	const char *line = buf, *eol;
+
+	while ((eol = memchr(line, '\n', len - (size_t)(line - buf))) != NULL) {
+		if (eol == line)
+			return (size_t)(eol + 1 - buf);
+		line = eol + 1;
+	}
+	return 0;
+}
+
+/* Cuts one line in two; eol is where its line feed stands. */
+static int
+parse_line(char *line, char *eol, struct wire_msg *ret, struct diag *reterr)
+{
+	char *eq = memchr(line, '=', (size_t)(eol - line));
+
+	if (ret->n == WIRE_MAX_PAIRS)
+		return diag_set(reterr, DIAG_PROTO,
+		    "the message has more than %d lines", WIRE_MAX_PAIRS);
+	if (eq == NULL || !key_ok(line, (size_t)(eq - line)))
+		return diag_set(reterr, DIAG_PROTO,
+		    "line %zu of the message is not key=value", ret->n + 1);
+	if (wire_text(eq + 1, (size_t)(eol - eq - 1)) == WIRE_TEXT_CONTROL)
+		return diag_set(reterr, DIAG_PROTO,
+		    "line %zu of the message has a control character",
+		    ret->n + 1);
+	*eq = *eol = '\0';
+	if (wire_get(ret, line) != NULL)
+		return diag_set(reterr, DIAG_PROTO,
+		    "line %zu of the message repeats a key", ret->n + 1);
+	ret->pair[ret->n].key = line;
+	ret->pair[ret->n++].value = eq + 1;
+	return 0;
+}
+
+ssize_t
+wire_parse(char *buf, size_t len, size_t max, struct wire_msg *ret,
+    struct diag *reterr)
+{
+	size_t size = len > 0 ? message_len(buf, len) : 0;
+
+	if (size == 0 && len < max)
+		return 0;
+	if (size == 0 || size > max)
+		return diag_set(reterr, DIAG_PROTO,
+		    "the message is longer than %zu bytes", max);
+	if (size == 1)
+		return diag_set(reterr, DIAG_PROTO, "the message is empty");
+
+	ret->n = 0;
+	/* The last byte is the empty line. */
+	for (char *line = buf, *eol; line < buf + size - 1; line = eol + 1) {
+		eol = memchr(line, '\n', size - (size_t)(line - buf));
+		if (parse_line(line, eol, ret, reterr) < 0)
+			return -1;
+	}
+	return (ssize_t)size;
+}
+
+const char *
+wire_get(const struct wire_msg *msg, const char *key)
+{
+	for (size_t i = 0; i < msg->n; i++)
+		if (strcmp(msg->pair[i].key, key) == 0)
+			return msg->pair[i].value;
+	return NULL;
+}
+
+bool
+wire_get_int(const struct wire_msg *msg, const char *key, int64_t *ret)
+{
+	const char *s = wire_get(msg, key);
+	bool minus = s != NULL && *s == '-';
+	int64_t n = 0;
+
+	if (s == NULL || s[minus] == '\0')
+		return false;
+	/* Downwards, since there is one negative number more. */
+	for (s += minus; *s != '\0'; s++)
+		if (*s < '0' || *s > '9' || __builtin_mul_overflow(n, 10, &n) ||
+		    __builtin_sub_overflow(n, *s - '0', &n))
+			return false;
+	if (!minus && n == INT64_MIN)
+		return false;
+	*ret = minus ? n : -n;
+	return true;
+}
+
+void
+wire_put_bytes(struct buf *b, const char *key, const char *value, size_t n)
+{
+	if (value == NULL)
+		return;
+	if (!key_ok(key, strlen(key)) ||
+	    wire_text(value, n) == WIRE_TEXT_CONTROL) {
+		b->failed = true;
+		return;
+	}
+	buf_adds(b, key);
+	buf_add(b, "=", 1);
+	buf_add(b, value, n);
+	buf_add(b, "\n", 1);
+}
+
+void
+wire_put(struct buf *b, const char *key, const char *value)
+{
+	wire_put_bytes(b, key, value, value != NULL ? strlen(value) : 0);
+}
+
+void
+wire_put_int(struct buf *b, const char *key, int64_t value)
+{
+	buf_adds(b, key);
+	buf_add(b, "=", 1);
+	buf_addi(b, value);
+	buf_add(b, "\n", 1);
+}
+
+void
+wire_end(struct buf *b)
+{
+	buf_add(b, "\n", 1);
+}
+
+bool
+wire_account_ok(const char *name)
+{
+	size_t n = strlen(name);
+
+	if (n == 0 || n > WIRE_ACCOUNT_MAX || *name == '.' || *name == '-')
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (name[i] <= ' ' || name[i] >= 0x7f)
+			return false;
+	return strpbrk(name, "/\\\"[]:;*") == NULL;
+}
