@@ -7,8 +7,7 @@
  * Readers need no lock.  Files are 0600 and belong to the directory's owner,
  * also when root writes them.
  *
- * The format is wire.h's: version=1, account=NAME, ..., an empty line.
- * Nothing here ever deletes a refresh token.
+ * The format is grant.h's.  Nothing here ever deletes a refresh token.
  */
 #ifndef CORE_STORE_H
 #define CORE_STORE_H
@@ -18,25 +17,7 @@
 #include <sys/types.h>
 
 #include "diag.h"
-#include "secret.h"
-
-#define STORE_FILE_MAX	131072	/* bytes of a state file */
-
-/* What is kept about an account.  Times are Unix seconds; 0: never. */
-struct grant {
-	int64_t generation;		/* +1 at each new access token or login */
-	struct secret refresh_token;	/* empty for client_credentials */
-	struct secret previous_refresh_token;	/* before the last rotation */
-	struct secret access_token;
-	int64_t obtained_at;		/* of the access token */
-	int64_t expires_at;
-	int64_t refresh_at;		/* the provider's wish; 0: none */
-	int64_t login_at;		/* of the last import or login */
-};
-#define GRANT_INIT { 0, SECRET_INIT, SECRET_INIT, SECRET_INIT, 0, 0, 0, 0 }
-void grant_wipe(struct grant *g);
-bool grant_copy(struct grant *to, const struct grant *from);
-#define auto_grant __attribute__((cleanup(grant_wipe)))
+#include "grant.h"
 
 struct store {
 	int dirfd;
@@ -48,21 +29,21 @@ struct store {
 
 /*
  * Opens the directory.  Refuses one that group or others can use (CONFIG,
- * with the chmod to type), that belongs to neither us nor (if we are root)
- * any system user, or that is on a network file system, where neither flock
- * nor rename is safe.
+ * with the chmod to type), that is not ours (unless we are root), or that is
+ * on a network file system, where neither flock nor rename is safe.
  */
 int store_open(struct store *s, const char *dir, struct diag *reterr);
 void store_close(struct store *s);
 
 struct store_lock {
 	int fd;
+	bool busy;		/* after -1: another process holds it */
 };
-#define STORE_LOCK_INIT { -1 }
+#define STORE_LOCK_INIT { -1, false }
 
 /*
- * Never blocks: RETRY if another process holds it.  The name must pass
- * wire_account_ok().
+ * Never blocks: RETRY, and ret->busy, if another process holds it.  The name
+ * must pass wire_account_ok().
  */
 int store_lock(const struct store *s, const char *account,
 	struct store_lock *ret, struct diag *reterr);
@@ -79,8 +60,9 @@ int store_read(const struct store *s, const char *account, struct grant *ret,
 
 /*
  * Replaces it; the lock must be held.  After 0 the grant survives a power
- * cut.  After -1 (RETRY: disk full, I/O; CONFIG: permission) the old file is
- * as it was.
+ * cut.  After -1 (RETRY: disk full, I/O; CONFIG: permission, too long; NOMEM)
+ * the old file is as it was; only if the directory could not be fsynced at
+ * the end is the new one there already, not yet durable.
  */
 int store_write(const struct store *s, const struct store_lock *l,
 	const char *account, const struct grant *g, struct diag *reterr);

@@ -1,0 +1,49 @@
+/*
+ * grant.h - what is kept about an account, and its form on disk: a message of
+ * wire.h with version=1, account=NAME, the keys named like the members below,
+ * and an empty line.  Pure: no I/O.
+ */
+#ifndef CORE_GRANT_H
+#define CORE_GRANT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "buf.h"
+#include "diag.h"
+#include "secret.h"
+
+#define GRANT_MAX_BYTES	131072	/* of the form on disk */
+
+/* Times are Unix seconds; 0: never. */
+struct grant {
+	int64_t generation;		/* +1 at each new access token or login */
+	struct secret refresh_token;	/* empty for client_credentials */
+	struct secret previous_refresh_token;	/* before the last rotation */
+	struct secret access_token;
+	int64_t obtained_at;		/* of the access token */
+	int64_t expires_at;
+	int64_t refresh_at;		/* the provider's wish; 0: none */
+	int64_t login_at;		/* of the last import or login */
+};
+#define GRANT_INIT { 0, SECRET_INIT, SECRET_INIT, SECRET_INIT, 0, 0, 0, 0 }
+void grant_wipe(struct grant *g);
+/* On false (out of memory) *to is as it was. */
+bool grant_copy(struct grant *to, const struct grant *from);
+#define auto_grant __attribute__((cleanup(grant_wipe)))
+
+/*
+ * Parses a file's text in place.  Returns 0 and *ret; or -1 with *reterr
+ * (CONFIG, NOMEM), a text to be put behind the file's name that quotes
+ * nothing from the file, and *ret is untouched.  A newer version is refused,
+ * and so is an unknown key: writing the file again would drop it.
+ */
+int grant_parse(char *text, size_t len, const char *account,
+	struct grant *ret, struct diag *reterr);
+
+/* Appends the form on disk.  Kinds: CONFIG (too long), NOMEM. */
+int grant_format(struct buf *b, const char *account, const struct grant *g,
+	struct diag *reterr);
+
+#endif
