@@ -1,0 +1,53 @@
+/*
+ * exchange.h - one request and its answers over the agent's socket, within
+ * one deadline.  A fresh connection each time: a kept one would have to
+ * survive the host's fork(), closefrom() and setuid().
+ */
+#ifndef CORE_EXCHANGE_H
+#define CORE_EXCHANGE_H
+
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/un.h>
+
+#include "buf.h"
+#include "diag.h"
+#include "wire.h"
+
+struct exchange {
+	int fd;
+	int timeout_ms;
+	int64_t deadline_ms;		/* CLOCK_MONOTONIC */
+	struct sockaddr_un addr;	/* of the agent that was tried last */
+};
+#define EXCHANGE_INIT { .fd = -1 }
+
+/*
+ * Connects to the socket at path; NULL means the default paths, as
+ * token_source.h gives them.  The clock runs from here.
+ * Returns -1 with *reterr: RETRY (no agent, too slow), CONFIG (the path, a
+ * permission).
+ */
+int exchange_open(struct exchange *x, const char *path, int timeout_ms,
+	struct diag *reterr);
+void exchange_close(struct exchange *x);
+#define auto_exchange __attribute__((cleanup(exchange_close)))
+
+/* Returns -1 with *reterr (RETRY). */
+int exchange_send(struct exchange *x, const struct buf *request,
+	struct diag *reterr);
+
+/*
+ * Reads until a whole message is at the front of answer, which may hold
+ * something already.  Returns its bytes, and *ret points into answer; or -1
+ * with *reterr: what the agent said with status=error, RETRY (too slow,
+ * broken off), PROTO, NOMEM.
+ */
+ssize_t exchange_next(struct exchange *x, struct buf *answer,
+	struct wire_msg *ret, struct diag *reterr);
+
+/* The agent may take as long again. */
+void exchange_extend(struct exchange *x);
+
+#endif

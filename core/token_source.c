@@ -1,0 +1,233 @@
+#include "token_source.h"
+
+#include <string.h>
+
+#include "exchange.h"
+
+#define SCHEME	   "mailtoken:"
+#define REASON_MAX 200	/* PROTOCOL.md */
+#define FIELD_MAX  1024 /* bytes of a user or a host */
+
+void
+token_wipe(struct token *t)
+{
+	secret_wipe(&t->value);
+	*t = (struct token)TOKEN_INIT;
+}
+
+int
+token_agent_ask(const struct token_agent *a, const struct buf *request,
+    struct buf *answer, struct wire_msg *ret, struct diag *reterr)
+{
+	auto_exchange struct exchange x = EXCHANGE_INIT;
+	ssize_t n;
+
+	buf_wipe(answer);
+	if (exchange_open(&x, a->path, a->timeout_ms, reterr) < 0 ||
+	    exchange_send(&x, request, reterr) < 0 ||
+	    (n = exchange_next(&x, answer, ret, reterr)) < 0)
+		return -1;
+	if ((size_t)n < answer->len)
+		return diag_set(reterr, DIAG_PROTO,
+		    "the agent at %s sent more than one answer",
+		    x.addr.sun_path);
+	return 0;
+}
+
+int
+token_agent_ask_many(const struct token_agent *a, const struct buf *request,
+    int (*each)(void *arg, const struct wire_msg *msg, struct diag *reterr),
+    void *arg, struct diag *reterr)
+{
+	auto_exchange struct exchange x = EXCHANGE_INIT;
+	auto_buf struct buf answer = BUF_INIT(WIRE_MAX_BYTES);
+	bool more = true;
+
+	if (exchange_open(&x, a->path, a->timeout_ms, reterr) < 0 ||
+	    exchange_send(&x, request, reterr) < 0)
+		return -1;
+	while (more) {
+		struct wire_msg msg;
+		const char *value;
+		ssize_t n = exchange_next(&x, &answer, &msg, reterr);
+
+		if (n < 0 || each(arg, &msg, reterr) < 0)
+			return -1;
+		value = wire_get(&msg, "more");
+		more = value != NULL && strcmp(value, "1") == 0;
+		buf_drop(&answer, (size_t)n);
+		/* As long as it goes on, an agent with many accounts may. */
+		exchange_extend(&x);
+	}
+	return 0;
+}
+
+static int
+check_field(const char *what, const char *value, struct diag *reterr)
+{
+	size_t n = value != NULL ? strlen(value) : 0;
+
+	if (n > FIELD_MAX)
+		return diag_set(reterr, DIAG_CONFIG,
+		    "the %s is longer than %d bytes", what, FIELD_MAX);
+	if (wire_text(value, n) == WIRE_TEXT_CONTROL)
+		return diag_set(reterr, DIAG_CONFIG,
+		    "the %s has a control character", what);
+	return 0;
+}
+
+static int
+put_query(struct buf *b, const char *op, const struct token_query *q,
+    struct diag *reterr)
+{
+	if (!wire_account_ok(q->account))
+		return diag_set(reterr, DIAG_CONFIG,
+		    "\"%.*s\" cannot be the name of an account",
+		    WIRE_ACCOUNT_MAX, q->account);
+	if (check_field("service", q->service, reterr) < 0 ||
+	    check_field("host name", q->host, reterr) < 0 ||
+	    check_field("user name", q->user, reterr) < 0)
+		return -1;
+	wire_put(b, "version", WIRE_VERSION);
+	wire_put(b, "op", op);
+	wire_put(b, "account", q->account);
+	wire_put(b, "service", q->service);
+	wire_put(b, "host", q->host);
+	wire_put(b, "user", q->user);
+	return 0;
+}
+
+/* Says whose token it was about, unless the text does already. */
+static int
+name_account(const struct token_query *q, struct diag *d)
+{
+	if (strstr(d->text, q->account) != NULL)
+		return -1;
+	return diag_wrap(d, "account %s", q->account);
+}
+
+/* The answer to get. */
+static int
+read_token(const struct wire_msg *m, const struct token_query *q,
+    struct token *ret, struct diag *reterr)
+{
+	const char *account = wire_get(m, "account");
+	const char *value = wire_get(m, "token");
+	struct token t = TOKEN_INIT;
+
+	if (account == NULL || strcmp(account, q->account) != 0 ||
+	    value == NULL || *value == '\0' ||
+	    !wire_get_int(m, "generation", &t.generation) ||
+	    !wire_get_int(m, "expires_at", &t.expires_at))
+		return diag_set(reterr, DIAG_PROTO,
+		    "the agent's answer lacks the token or what belongs to it");
+	if (!secret_set(&t.value, value, strlen(value)))
+		return diag_nomem(reterr);
+	token_wipe(ret);
+	*ret = t;
+	return 0;
+}
+
+static int
+agent_get(struct token_source *source, const struct token_query *q,
+    struct token *ret, struct diag *reterr)
+{
+	const struct token_agent *a = (const struct token_agent *)source;
+	auto_buf struct buf request = BUF_INIT(WIRE_MAX_BYTES);
+	auto_buf struct buf answer = BUF_INIT(WIRE_MAX_BYTES);
+	struct wire_msg m;
+
+	if (put_query(&request, "get", q, reterr) < 0)
+		return -1;
+	wire_end(&request);
+	if (request.failed)
+		return diag_nomem(reterr);
+	if (token_agent_ask(a, &request, &answer, &m, reterr) < 0 ||
+	    read_token(&m, q, ret, reterr) < 0)
+		return name_account(q, reterr);
+	return 0;
+}
+
+/* The server's words as a value: cut, and whatever is no text as '?'. */
+static void
+put_reason(struct buf *b, const char *reason)
+{
+	char line[REASON_MAX + 1];
+	size_t n = 0;
+
+	if (reason == NULL)
+		return;
+	for (; n < REASON_MAX && reason[n] != '\0'; n++)
+		line[n] =
+		    reason[n] >= 0x20 && reason[n] < 0x7f ? reason[n] : '?';
+	wire_put_bytes(b, "reason", line, n);
+}
+
+static int
+agent_reject(struct token_source *source, const struct token_query *q,
+    const struct token *refused, const char *reason, struct diag *reterr)
+{
+	const struct token_agent *a = (const struct token_agent *)source;
+	auto_buf struct buf request = BUF_INIT(WIRE_MAX_BYTES);
+	auto_buf struct buf answer = BUF_INIT(WIRE_MAX_BYTES);
+	struct wire_msg m;
+
+	if (put_query(&request, "reject", q, reterr) < 0)
+		return -1;
+	wire_put_int(&request, "generation", refused->generation);
+	put_reason(&request, reason);
+	wire_end(&request);
+	if (request.failed)
+		return diag_nomem(reterr);
+	if (token_agent_ask(a, &request, &answer, &m, reterr) < 0)
+		return name_account(q, reterr);
+	return 0;
+}
+
+void
+token_agent_init(struct token_agent *a, const char *socket_path, int timeout_ms)
+{
+	static const struct token_source_ops ops = {
+		.get = agent_get,
+		.reject = agent_reject,
+	};
+
+	*a = (struct token_agent){ .source = { .ops = &ops },
+		.path = socket_path,
+		.timeout_ms = timeout_ms };
+}
+
+int
+token_ref_parse(const char *password, size_t len, const char *user,
+    struct token_ref *ret, struct diag *reterr)
+{
+	size_t scheme = strlen(SCHEME);
+	const char *name = user;
+	size_t n = strlen(user);
+
+	ret->account[0] = '\0';
+	ret->literal = password != NULL && len > 0 &&
+		       (len < scheme || memcmp(password, SCHEME, scheme) != 0);
+	if (ret->literal)
+		return 0;
+	if (password != NULL && len > scheme) {
+		name = password + scheme;
+		n = len - scheme;
+	}
+	if (n <= WIRE_ACCOUNT_MAX && memchr(name, '\0', n) == NULL) {
+		memcpy(ret->account, name, n);
+		ret->account[n] = '\0';
+	}
+	if (wire_account_ok(ret->account))
+		return 0;
+	ret->account[0] = '\0';
+	if (name == user)
+		return diag_set(reterr, DIAG_CONFIG,
+		    "the user name \"%.*s\" cannot be the name of an account: "
+		    "name one in the password, as " SCHEME "NAME",
+		    WIRE_ACCOUNT_MAX, user);
+	return diag_set(reterr, DIAG_CONFIG,
+	    "what follows " SCHEME " in the password of %.*s cannot be the "
+	    "name of an account",
+	    WIRE_ACCOUNT_MAX, user);
+}
