@@ -1,0 +1,486 @@
+/*
+ * plugin.c - Cyrus SASL's view of core/: the client mechanism XOAUTH2.
+ *
+ * The only file that knows <sasl/saslplug.h>.  It runs inside somebody
+ * else's process, which may unload it at any time: no state outside of a
+ * connection, no signal, no thread, no descriptor that outlives a call.
+ *
+ * The first step asks for the names and the password, gets the token and
+ * answers SASL_CONTINUE with the response.  Any second step is SASL_OK with
+ * nothing to send: if the server sent an error, it then says no in its own
+ * protocol, and the host reports the server's words.
+ */
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <sasl/sasl.h>
+#include <sasl/saslplug.h>
+
+#include "token_source.h"
+#include "xoauth2.h"
+
+#define REJECT_TIMEOUT_MS 2000
+
+/* What is asked of the host, in the order in which a person is asked. */
+enum ask { ASK_USER, ASK_AUTHNAME, ASK_PASS, ASK__COUNT };
+
+static const struct {
+	unsigned long id;
+	const char *prompt;
+} asks[] = {
+	[ASK_USER] = { SASL_CB_USER, "The mailbox, if it is not your own" },
+	[ASK_AUTHNAME] = { SASL_CB_AUTHNAME, "The account's name" },
+	[ASK_PASS] = { SASL_CB_PASS,
+	    "mailtoken:ACCOUNT or an access token (empty: the agent's)" },
+};
+_Static_assert(sizeof(asks) / sizeof(asks[0]) == ASK__COUNT, "one row each");
+
+/* Borrowed from the host for one step; ptr is NULL if there is none. */
+struct answer {
+	const char *ptr;
+	size_t len;
+};
+
+struct context {
+	struct xoauth2 mech;
+	struct token_agent agent;
+	struct token token; /* its value is gone once it is sent */
+	struct token_ref ref;
+	sasl_interact_t *prompts; /* the host is asking somebody */
+	bool prompted;		  /* it has been told to, once */
+};
+
+static const int sasl_code[] = {
+	[DIAG_OK] = SASL_OK,
+	[DIAG_RETRY] = SASL_UNAVAIL,
+	[DIAG_REAUTH] = SASL_BADAUTH,
+	[DIAG_CONFIG] = SASL_FAIL,
+	[DIAG_DENIED] = SASL_FAIL,
+	[DIAG_PROTO] = SASL_FAIL,
+	[DIAG_NOMEM] = SASL_NOMEM,
+};
+_Static_assert(sizeof(sasl_code) / sizeof(sasl_code[0]) == DIAG__COUNT,
+    "a code for every kind");
+
+/* Where a diag becomes what the host logs, and returns. */
+static int
+fail(const sasl_utils_t *utils, const struct diag *d)
+{
+	utils->seterror(utils->conn, 0, "mailtoken: %s", d->text);
+	return sasl_code[d->kind];
+}
+
+static int
+fail_code(const sasl_utils_t *utils, int code, const char *text)
+{
+	utils->seterror(utils->conn, 0, "mailtoken: %s", text);
+	return code;
+}
+
+static int
+mech_new(void *unused, sasl_client_params_t *params, void **conn_context)
+{
+	struct context *c;
+
+	(void)unused;
+	if (params == NULL || params->utils == NULL || conn_context == NULL)
+		return SASL_BADPARAM;
+	c = params->utils->malloc(sizeof(*c));
+	if (c == NULL)
+		return SASL_NOMEM;
+	*c = (struct context){ .token = TOKEN_INIT };
+	xoauth2_init(&c->mech);
+	token_agent_init(&c->agent, NULL, TOKEN_TIMEOUT_MS);
+	*conn_context = c;
+	return SASL_OK;
+}
+
+static int
+call_getsimple(
+    sasl_callback_ft proc, void *arg, enum ask ask, struct answer *ret)
+{
+	sasl_getsimple_t *get = (sasl_getsimple_t *)(void (*)(void))proc;
+	/* libsasl2's own writes a size_t here, whatever the type says. */
+	union {
+		size_t wide;
+		unsigned narrow;
+	} len = { .wide = 0 };
+	const char *text = NULL;
+	int rc = get(arg, (int)asks[ask].id, &text, &len.narrow);
+
+	if (rc == SASL_OK && text != NULL)
+		*ret = (struct answer){ text, strlen(text) };
+	return rc;
+}
+
+static int
+call_getsecret(
+    sasl_conn_t *conn, sasl_callback_ft proc, void *arg, struct answer *ret)
+{
+	sasl_getsecret_t *get = (sasl_getsecret_t *)(void (*)(void))proc;
+	sasl_secret_t *secret = NULL;
+	int rc = get(conn, arg, SASL_CB_PASS, &secret);
+
+	if (rc == SASL_OK && secret != NULL)
+		*ret =
+		    (struct answer){ (const char *)secret->data, secret->len };
+	return rc;
+}
+
+/*
+ * Asks the host's callback.  SASL_INTERACT means that the host wants to be
+ * prompted; SASL_OK without an answer that it has none to give.
+ */
+static int
+ask_callback(const sasl_utils_t *utils, enum ask ask, struct answer *ret)
+{
+	sasl_callback_ft proc = NULL;
+	void *arg = NULL;
+	int rc = utils->getcallback(utils->conn, asks[ask].id, &proc, &arg);
+
+	if (rc == SASL_INTERACT)
+		return rc;
+	if (rc != SASL_OK) {
+		/* That left "Unable to find a callback" behind. */
+		utils->seterror(utils->conn, SASL_NOLOG, "%s", "");
+		return SASL_OK;
+	}
+	if (proc == NULL)
+		return SASL_INTERACT;
+	/*
+	 * Without a callback of the host, libsasl2 hands out one of its own,
+	 * with the connection as its context, that answers with $USER.
+	 */
+	if (ask == ASK_AUTHNAME && arg == utils->conn)
+		return SASL_OK;
+	if (ask == ASK_PASS)
+		return call_getsecret(utils->conn, proc, arg, ret);
+	return call_getsimple(proc, arg, ask, ret);
+}
+
+/* The host is back with answers, which are its own memory, or without. */
+static void
+take_prompted(
+    struct context *c, const sasl_utils_t *utils, struct answer *answers)
+{
+	if (c->prompts == NULL)
+		return;
+	for (sasl_interact_t *p = c->prompts; p->id != SASL_CB_LIST_END; p++)
+		for (unsigned i = 0; i < ASK__COUNT; i++)
+			if (asks[i].id == p->id && p->result != NULL)
+				answers[i] =
+				    (struct answer){ p->result, p->len };
+	/* libsasl2's own mechanisms take a name's length from its NUL. */
+	for (unsigned i = 0; i < ASK_PASS; i++)
+		if (answers[i].ptr != NULL && answers[i].len == 0)
+			answers[i].len = strlen(answers[i].ptr);
+	utils->free(c->prompts);
+	c->prompts = NULL;
+}
+
+/* Everything that is wanted, at once. */
+static int
+make_prompts(struct context *c, const sasl_utils_t *utils, const bool *wanted)
+{
+	size_t size = (ASK__COUNT + 1) * sizeof(*c->prompts), n = 0;
+	sasl_interact_t *p = utils->malloc(size);
+
+	if (p == NULL)
+		return fail_code(utils, SASL_NOMEM, "out of memory");
+	memset(p, 0, size);
+	for (unsigned i = 0; i < ASK__COUNT; i++) {
+		if (!wanted[i])
+			continue;
+		p[n].id = asks[i].id;
+		p[n].challenge = "XOAUTH2";
+		p[n++].prompt = asks[i].prompt;
+	}
+	p[n].id = SASL_CB_LIST_END;
+	c->prompts = p;
+	c->prompted = true;
+	return SASL_INTERACT;
+}
+
+/*
+ * Collects the names and the password.  After SASL_INTERACT the host comes
+ * back with the answers to *prompt_need; nothing is asked twice.
+ */
+static int
+ask_host(struct context *c, const sasl_utils_t *utils,
+    sasl_interact_t **prompt_need, struct answer *answers)
+{
+	bool wanted[ASK__COUNT] = { false };
+	int rc = SASL_OK;
+
+	take_prompted(c, utils, answers);
+	if (c->prompted && prompt_need != NULL)
+		*prompt_need = NULL;
+	for (unsigned i = 0; i < ASK__COUNT; i++) {
+		if (answers[i].ptr != NULL)
+			continue;
+		rc = ask_callback(utils, (enum ask)i, &answers[i]);
+		wanted[i] = rc == SASL_INTERACT;
+		if (rc != SASL_OK && rc != SASL_INTERACT)
+			return fail_code(utils, rc,
+			    "the program could not tell the user name or the "
+			    "password");
+	}
+	if (c->prompted || prompt_need == NULL ||
+	    memchr(wanted, true, sizeof(wanted)) == NULL)
+		return SASL_OK;
+	rc = make_prompts(c, utils, wanted);
+	*prompt_need = c->prompts;
+	return rc;
+}
+
+static int
+canon(sasl_client_params_t *params, const struct answer *name, unsigned flags,
+    sasl_out_params_t *oparams)
+{
+	int rc = SASL_BUFOVER;
+
+	if (name->len <= INT_MAX)
+		rc = params->canon_user(params->utils->conn, name->ptr,
+		    (unsigned)name->len, flags, oparams);
+	if (rc == SASL_OK)
+		return rc;
+	return fail_code(params->utils, rc,
+	    "the user name is empty, too long or not acceptable to the "
+	    "program");
+}
+
+/*
+ * libsasl2 wants both names, and trims them; from here on its copies in
+ * oparams count.
+ */
+static int
+canon_names(sasl_client_params_t *params, const struct answer *answers,
+    sasl_out_params_t *oparams)
+{
+	const struct answer *user = &answers[ASK_USER];
+	const struct answer *authname = &answers[ASK_AUTHNAME];
+	int rc;
+
+	if (authname->len == 0)
+		return fail_code(params->utils, SASL_FAIL,
+		    "the program names no user: it must answer "
+		    "SASL_CB_AUTHNAME");
+	if (user->len == 0) {
+		rc = canon(params, authname, SASL_CU_AUTHID | SASL_CU_AUTHZID,
+		    oparams);
+	} else {
+		rc = canon(params, authname, SASL_CU_AUTHID, oparams);
+		if (rc == SASL_OK)
+			rc = canon(params, user, SASL_CU_AUTHZID, oparams);
+	}
+	if (rc == SASL_OK && (oparams->authid == NULL || oparams->user == NULL))
+		rc = fail_code(params->utils, SASL_FAIL,
+		    "the SASL library lost the user name");
+	return rc;
+}
+
+/* The agent's word for the host's service; NULL if it has none. */
+static const char *
+service_name(const char *service)
+{
+	static const char *const names[][2] = {
+		{ "smtp", "smtp" },
+		{ "imap", "imap" },
+		{ "pop", "pop" },
+		{ "pop3", "pop" },
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (service != NULL && strcmp(names[i][0], service) == 0)
+			return names[i][1];
+	return NULL;
+}
+
+static struct token_query
+query(const struct context *c, const sasl_client_params_t *params,
+    const sasl_out_params_t *oparams)
+{
+	bool same = strcmp(oparams->user, c->ref.account) == 0;
+
+	return (struct token_query){
+		.account = c->ref.account,
+		.service = service_name(params->service),
+		.host = params->serverFQDN,
+		.user = same ? NULL : oparams->user,
+	};
+}
+
+static int
+get_token(struct context *c, const sasl_client_params_t *params,
+    const struct answer *pass, const sasl_out_params_t *oparams,
+    struct diag *reterr)
+{
+	struct token_source *source = &c->agent.source;
+	struct token_query q;
+
+	if (token_ref_parse(
+		pass->ptr, pass->len, oparams->authid, &c->ref, reterr) < 0)
+		return -1;
+	if (c->ref.literal)
+		return secret_set(&c->token.value, pass->ptr, pass->len) ?
+			   0 :
+			   diag_nomem(reterr);
+	q = query(c, params, oparams);
+	return source->ops->get(source, &q, &c->token, reterr);
+}
+
+static int
+first_step(struct context *c, sasl_client_params_t *params,
+    sasl_interact_t **prompt_need, const char **out, unsigned *outlen,
+    sasl_out_params_t *oparams)
+{
+	struct answer answers[ASK__COUNT] = { { NULL, 0 } };
+	struct diag d = DIAG_INIT;
+	int rc;
+
+	rc = ask_host(c, params->utils, prompt_need, answers);
+	if (rc == SASL_OK)
+		rc = canon_names(params, answers, oparams);
+	if (rc != SASL_OK)
+		return rc;
+	if (get_token(c, params, &answers[ASK_PASS], oparams, &d) < 0)
+		return fail(params->utils, &d);
+
+	rc =
+	    xoauth2_step(&c->mech, oparams->user, &c->token.value, NULL, 0, &d);
+	secret_wipe(&c->token.value);
+	if (rc < 0) {
+		(void)diag_wrap(&d, "user %s", oparams->user);
+		return fail(params->utils, &d);
+	}
+	*out = c->mech.out.ptr;
+	*outlen = (unsigned)c->mech.out.len;
+	return SASL_CONTINUE;
+}
+
+/* Best effort: the login has failed either way. */
+static void
+report_refusal(struct context *c, const sasl_client_params_t *params,
+    const sasl_out_params_t *oparams)
+{
+	struct token_source *source = &c->agent.source;
+	const char *whose = c->ref.literal ? oparams->user : c->ref.account;
+	const char *words = c->mech.verdict.text;
+	struct diag d = DIAG_INIT, unheard = DIAG_INIT;
+	struct token_query q;
+
+	(void)diag_set(&d, DIAG_REAUTH, "server refused the token for %s: %s",
+	    whose != NULL ? whose : "?", words);
+	(void)fail(params->utils, &d);
+	if (c->ref.literal || oparams->user == NULL)
+		return;
+	c->agent.timeout_ms = REJECT_TIMEOUT_MS;
+	q = query(c, params, oparams);
+	(void)source->ops->reject(source, &q, &c->token, words, &unheard);
+}
+
+static int
+last_step(struct context *c, const sasl_client_params_t *params, const char *in,
+    unsigned inlen, sasl_out_params_t *oparams)
+{
+	struct diag d = DIAG_INIT;
+
+	if (in == NULL)
+		inlen = 0;
+	if (xoauth2_step(&c->mech, NULL, NULL, in, inlen, &d) < 0)
+		return fail(params->utils, &d);
+	if (c->mech.state == XOAUTH2_REFUSED)
+		report_refusal(c, params, oparams);
+	oparams->doneflag = 1;
+	oparams->mech_ssf = 0;
+	oparams->maxoutbuf = 0;
+	oparams->encode_context = NULL;
+	oparams->encode = NULL;
+	oparams->decode_context = NULL;
+	oparams->decode = NULL;
+	oparams->param_version = 0;
+	return SASL_OK;
+}
+
+static int
+mech_step(void *conn_context, sasl_client_params_t *params, const char *in,
+    unsigned inlen, sasl_interact_t **prompt_need, const char **out,
+    unsigned *outlen, sasl_out_params_t *oparams)
+{
+	struct context *c = conn_context;
+
+	if (c == NULL || params == NULL || params->utils == NULL ||
+	    params->canon_user == NULL || out == NULL || outlen == NULL ||
+	    oparams == NULL)
+		return SASL_BADPARAM;
+	*out = "";
+	*outlen = 0;
+	/*
+	 * Hosts whose protocol has no initial response step with an empty
+	 * greeting first: what the server says before us does not matter.
+	 */
+	if (c->mech.state == XOAUTH2_START)
+		return first_step(c, params, prompt_need, out, outlen, oparams);
+	return last_step(c, params, in, inlen, oparams);
+}
+
+static void
+mech_dispose(void *conn_context, const sasl_utils_t *utils)
+{
+	struct context *c = conn_context;
+
+	if (c == NULL || utils == NULL)
+		return;
+	xoauth2_wipe(&c->mech);
+	token_wipe(&c->token);
+	if (c->prompts != NULL)
+		utils->free(c->prompts);
+	utils->free(c);
+}
+
+/* Without this, libsasl2 would not use us where no password is given. */
+static const unsigned long required_prompts[] = { SASL_CB_AUTHNAME,
+	SASL_CB_LIST_END };
+
+/*
+ * NODICTIONARY is true, and ranks us before PLAIN, LOGIN and other XOAUTH2
+ * mechanisms.  NOPLAINTEXT would be false: a token in clear can be used by
+ * whoever reads it.
+ */
+static sasl_client_plug_t plugs[] = { {
+    .mech_name = "XOAUTH2",
+    .max_ssf = 0,
+    .security_flags = SASL_SEC_NOANONYMOUS | SASL_SEC_PASS_CREDENTIALS |
+		      SASL_SEC_NODICTIONARY,
+    .features = SASL_FEAT_WANT_CLIENT_FIRST | SASL_FEAT_ALLOWS_PROXY,
+    .required_prompts = required_prompts,
+    .mech_new = mech_new,
+    .mech_step = mech_step,
+    .mech_dispose = mech_dispose,
+} };
+
+/* The one exported name; sasl-plugin/abi pins it. */
+extern __attribute__((visibility("default")))
+sasl_client_plug_init_t sasl_client_plug_init;
+
+int
+sasl_client_plug_init(const sasl_utils_t *utils, int max_version,
+    int *out_version, sasl_client_plug_t **list, int *count)
+{
+	if (out_version == NULL || list == NULL || count == NULL)
+		return SASL_BADPARAM;
+	if (max_version < SASL_CLIENT_PLUG_VERSION) {
+		if (utils != NULL && utils->log != NULL)
+			utils->log(NULL, SASL_LOG_ERR,
+			    "mailtoken: the SASL library is too old: plugins "
+			    "of version %d, not %d",
+			    max_version, SASL_CLIENT_PLUG_VERSION);
+		return SASL_BADVERS;
+	}
+	*out_version = SASL_CLIENT_PLUG_VERSION;
+	*list = plugs;
+	*count = sizeof(plugs) / sizeof(plugs[0]);
+	return SASL_OK;
+}
