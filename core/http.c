@@ -1,0 +1,495 @@
+#include "http.h"
+
+#include <curl/curl.h>
+#include <event2/event.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "provider.h"
+
+#define CONNECT_MAX_MS	  10000
+#define HOST_CONNECTIONS  8
+#define TOTAL_CONNECTIONS 64
+#define RETRY_AFTER_MAX_S 3600
+#define GRACE_MS	  250 /* for libcurl to end a call by its own clock */
+
+/* X509_V_ERR_*, as libcurl reports them; numbers so as not to need OpenSSL. */
+#define CERT_NOT_YET_VALID 9
+#define CERT_HAS_EXPIRED   10
+
+struct http {
+	struct event_base *base;
+	CURLM *multi;
+	struct event *timer; /* libcurl's */
+	struct http_call *calls;
+};
+
+struct http_call {
+	struct http *http;
+	struct http_call *prev, *next;
+	CURL *easy;
+	struct curl_slist *headers;
+	struct event *deadline; /* ours: also while libcurl lets it queue */
+	struct buf body;
+	bool too_large;
+	int64_t timeout_ms;
+	char *host; /* for the texts */
+	char *ca_file;
+	char error[CURL_ERROR_SIZE];
+	http_done *done;
+	void *arg;
+};
+
+static int
+timeout_text(const struct http_call *c, struct diag *ret)
+{
+	return diag_set(ret, DIAG_RETRY, "%s: no answer within %lld seconds",
+	    c->host, (long long)(c->timeout_ms + 999) / 1000);
+}
+
+static int
+certificate_text(const struct http_call *c, const char *words, struct diag *ret)
+{
+	long verdict = 0;
+
+	(void)curl_easy_getinfo(c->easy, CURLINFO_SSL_VERIFYRESULT, &verdict);
+	if (verdict == CERT_HAS_EXPIRED || verdict == CERT_NOT_YET_VALID)
+		return diag_set(ret, DIAG_CONFIG,
+		    "%s: %s: check this host's "
+		    "clock, or have the server's certificate renewed",
+		    c->host, words);
+	if (verdict == 0) /* the chain is good, so it is the name */
+		return diag_set(ret, DIAG_CONFIG,
+		    "%s: %s: the certificate is "
+		    "for another host, check the URL and any proxy",
+		    c->host, words);
+	return diag_set(ret, DIAG_CONFIG,
+	    "%s: %s: the certificate is not "
+	    "trusted%s; name the CA that signed it in ca_file",
+	    c->host, words, c->ca_file != NULL ? " by ca_file" : "");
+}
+
+/* Why libcurl gave up, and who can do something about it. */
+static int
+failure_text(const struct http_call *c, CURLcode rc, struct diag *ret)
+{
+	const char *words =
+	    c->error[0] != '\0' ? c->error : curl_easy_strerror(rc);
+	long err = 0;
+
+	switch ((int)rc) {
+	case CURLE_OUT_OF_MEMORY:
+		return diag_nomem(ret);
+	case CURLE_WRITE_ERROR:
+		if (!c->too_large)
+			return diag_nomem(ret);
+		return diag_set(ret, DIAG_RETRY,
+		    "%s: the answer has more than %zu bytes", c->host,
+		    c->body.max);
+	case CURLE_COULDNT_RESOLVE_HOST:
+	case CURLE_COULDNT_RESOLVE_PROXY:
+		return diag_set(ret, DIAG_RETRY,
+		    "%s: cannot find the "
+		    "address%s: check the network and the resolver",
+		    c->host,
+		    rc == CURLE_COULDNT_RESOLVE_PROXY ? " of the proxy" : "");
+	case CURLE_COULDNT_CONNECT:
+		(void)curl_easy_getinfo(c->easy, CURLINFO_OS_ERRNO, &err);
+		return diag_set(ret, DIAG_RETRY, "%s: cannot connect: %s",
+		    c->host, err > 0 ? strerror((int)err) : words);
+	case CURLE_OPERATION_TIMEDOUT:
+		return timeout_text(c, ret);
+	case CURLE_PEER_FAILED_VERIFICATION:
+		return certificate_text(c, words, ret);
+	case CURLE_SSL_CACERT_BADFILE:
+		return diag_set(ret, DIAG_CONFIG,
+		    "%s: cannot use ca_file "
+		    "'%s': it must be a readable file of PEM certificates",
+		    c->host, c->ca_file != NULL ? c->ca_file : "(system)");
+	case CURLE_URL_MALFORMAT:
+	case CURLE_UNSUPPORTED_PROTOCOL:
+	case CURLE_NOT_BUILT_IN:
+	case CURLE_SSL_ISSUER_ERROR:
+	case CURLE_SSL_CIPHER:
+	case CURLE_SSL_CERTPROBLEM:
+	case CURLE_SSL_ENGINE_NOTFOUND:
+		return diag_set(ret, DIAG_CONFIG, "%s: %s", c->host, words);
+	}
+	return diag_set(
+	    ret, DIAG_RETRY, "%s: the connection broke: %s", c->host, words);
+}
+
+static void
+call_free(struct http_call *c)
+{
+	struct http *h = c->http;
+
+	if (c->easy != NULL) {
+		(void)curl_multi_remove_handle(h->multi, c->easy);
+		curl_easy_cleanup(c->easy);
+	}
+	if (c->prev != NULL)
+		c->prev->next = c->next;
+	else if (h->calls == c)
+		h->calls = c->next;
+	if (c->next != NULL)
+		c->next->prev = c->prev;
+	for (struct curl_slist *l = c->headers; l != NULL; l = l->next)
+		explicit_bzero(l->data, strlen(l->data));
+	curl_slist_free_all(c->headers);
+	if (c->deadline != NULL)
+		event_free(c->deadline);
+	buf_wipe(&c->body);
+	free(c->host);
+	free(c->ca_file);
+	free(c);
+}
+
+/* The end of a call: tells its owner, with nothing of it left behind. */
+static void
+call_end(struct http_call *c, CURLcode rc)
+{
+	struct http_answer a = { .body = c->body.ptr, .len = c->body.len };
+	struct diag why = DIAG_INIT;
+	curl_off_t retry_after = 0;
+
+	if (rc != CURLE_OK) {
+		(void)failure_text(c, rc, &why);
+	} else {
+		(void)curl_easy_getinfo(
+		    c->easy, CURLINFO_RESPONSE_CODE, &a.status);
+		(void)curl_easy_getinfo(
+		    c->easy, CURLINFO_RETRY_AFTER, &retry_after);
+		if (retry_after > 0)
+			a.retry_after_s = retry_after < RETRY_AFTER_MAX_S ?
+					      retry_after :
+					      RETRY_AFTER_MAX_S;
+		if (a.status >= 300 && a.status < 400)
+			(void)diag_set(&why, DIAG_CONFIG,
+			    "%s: answered with a "
+			    "redirect (%ld), which is not followed: check the "
+			    "URL",
+			    c->host, a.status);
+	}
+	c->done(c->arg, why.kind == DIAG_OK ? &a : NULL, &why);
+	call_free(c);
+}
+
+/*
+ * Ends what libcurl has ended.  Only called from the loop.  A done() may
+ * start and cancel other calls: each round asks libcurl anew.
+ */
+static void
+reap(struct http *h)
+{
+	CURLMsg *msg;
+	int left;
+
+	while ((msg = curl_multi_info_read(h->multi, &left)) != NULL) {
+		CURLcode rc = msg->data.result; /* msg dies next */
+		char *c = NULL;
+
+		if (msg->msg != CURLMSG_DONE)
+			continue;
+		(void)curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &c);
+		call_end((struct http_call *)(void *)c, rc);
+	}
+}
+
+static void
+act(struct http *h, curl_socket_t fd, int flags)
+{
+	int running;
+
+	(void)curl_multi_socket_action(h->multi, fd, flags, &running);
+	reap(h);
+}
+
+static void
+on_socket(evutil_socket_t fd, short what, void *arg)
+{
+	act(arg, fd,
+	    ((what & EV_READ) != 0 ? CURL_CSELECT_IN : 0) |
+		((what & EV_WRITE) != 0 ? CURL_CSELECT_OUT : 0));
+}
+
+static void
+on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	act(arg, CURL_SOCKET_TIMEOUT, 0);
+}
+
+static void
+on_deadline(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	call_end(arg, CURLE_OPERATION_TIMEDOUT);
+}
+
+/* libcurl says what it waits for on a socket; ev is what we keep there. */
+static int
+watch_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *ev)
+{
+	struct http *h = arg;
+	struct event *e = ev;
+	short flags = EV_PERSIST;
+
+	(void)easy;
+	if (e != NULL)
+		event_free(e);
+	if (what == CURL_POLL_REMOVE) {
+		(void)curl_multi_assign(h->multi, fd, NULL);
+		return 0;
+	}
+	if ((what & CURL_POLL_IN) != 0)
+		flags |= EV_READ;
+	if ((what & CURL_POLL_OUT) != 0)
+		flags |= EV_WRITE;
+	e = event_new(h->base, fd, flags, on_socket, h);
+	(void)curl_multi_assign(h->multi, fd, e);
+	return e != NULL && event_add(e, NULL) == 0 ? 0 : -1;
+}
+
+static int
+watch_time(CURLM *multi, long timeout_ms, void *arg)
+{
+	struct http *h = arg;
+	struct timeval tv = { .tv_sec = timeout_ms / 1000,
+		.tv_usec = timeout_ms % 1000 * 1000 };
+
+	(void)multi;
+	return timeout_ms < 0 ? evtimer_del(h->timer) :
+				evtimer_add(h->timer, &tv);
+}
+
+struct http *
+http_new(struct event_base *base, struct diag *reterr)
+{
+	struct http *h = calloc(1, sizeof(*h));
+
+	if (h != NULL) {
+		h->base = base;
+		h->multi = curl_multi_init();
+		h->timer = evtimer_new(base, on_timer, h);
+	}
+	if (h == NULL || h->multi == NULL || h->timer == NULL) {
+		http_free(&h);
+		(void)diag_nomem(reterr);
+		return NULL;
+	}
+	(void)curl_multi_setopt(
+	    h->multi, CURLMOPT_SOCKETFUNCTION, watch_socket);
+	(void)curl_multi_setopt(h->multi, CURLMOPT_SOCKETDATA, h);
+	(void)curl_multi_setopt(h->multi, CURLMOPT_TIMERFUNCTION, watch_time);
+	(void)curl_multi_setopt(h->multi, CURLMOPT_TIMERDATA, h);
+	(void)curl_multi_setopt(
+	    h->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)HOST_CONNECTIONS);
+	(void)curl_multi_setopt(
+	    h->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)TOTAL_CONNECTIONS);
+	return h;
+}
+
+void
+http_free(struct http **h)
+{
+	struct http *p = *h;
+
+	if (p == NULL)
+		return;
+	while (p->calls != NULL)
+		call_free(p->calls);
+	/* Gives up its sockets by watch_socket(), so before the timer. */
+	if (p->multi != NULL)
+		(void)curl_multi_cleanup(p->multi);
+	if (p->timer != NULL)
+		event_free(p->timer);
+	free(p);
+	*h = NULL;
+}
+
+static size_t
+take_body(char *bytes, size_t one, size_t n, void *arg)
+{
+	struct http_call *c = arg;
+
+	(void)one;
+	c->too_large = n > c->body.max - c->body.len;
+	buf_add(&c->body, bytes, n);
+	return c->body.failed ? 0 : n;
+}
+
+static bool
+add_header(struct http_call *c, const char *line)
+{
+	struct curl_slist *l = curl_slist_append(c->headers, line);
+
+	if (l == NULL)
+		return false;
+	c->headers = l;
+	return true;
+}
+
+static bool
+make_headers(struct http_call *c, const struct secret *authorization)
+{
+	auto_buf struct buf line = BUF_INIT(1 << 20);
+
+	/* No "100 Continue": it costs a round trip, or a second. */
+	if (!add_header(c, "Accept: application/json") ||
+	    !add_header(c, "Expect:"))
+		return false;
+	if (authorization == NULL || secret_empty(authorization))
+		return true;
+	buf_adds(&line, "Authorization: ");
+	buf_add(&line, authorization->ptr, authorization->len);
+	buf_add(&line, "", 1);
+	return !line.failed && add_header(c, line.ptr);
+}
+
+/* The URL's host, by the parser that will also connect to it. */
+static int
+url_host(const char *url, char **ret, struct diag *reterr)
+{
+	CURLU *u = curl_url();
+	CURLUcode rc;
+	char *host = NULL;
+
+	if (u == NULL)
+		return diag_nomem(reterr);
+	rc = curl_url_set(u, CURLUPART_URL, url, CURLU_DISALLOW_USER);
+	if (rc == CURLUE_OK)
+		rc = curl_url_get(u, CURLUPART_HOST, &host, 0);
+	curl_url_cleanup(u);
+	if (rc != CURLUE_OK)
+		return diag_set(reterr, DIAG_CONFIG,
+		    "this is no URL that can "
+		    "be asked: %s",
+		    curl_url_strerror(rc));
+	*ret = strdup(host);
+	curl_free(host);
+	return *ret != NULL ? 0 : diag_nomem(reterr);
+}
+
+static bool
+is_loopback(const char *host)
+{
+	return strcmp(host, "127.0.0.1") == 0 || strcmp(host, "[::1]") == 0 ||
+	       strcmp(host, "localhost") == 0;
+}
+
+int
+http_check_url(const char *url, bool insecure_http, struct diag *reterr)
+{
+	auto_free char *host = NULL;
+
+	if (provider_check_url(url, insecure_http, reterr) < 0)
+		return -1;
+	return url_host(url, &host, reterr);
+}
+
+/* False: no memory. */
+static bool
+set_options(struct http_call *c, const struct http_request *req)
+{
+	long connect_ms = req->timeout_ms < CONNECT_MAX_MS ?
+			      (long)req->timeout_ms :
+			      CONNECT_MAX_MS;
+	bool ok = true;
+
+#define SET(option, value) \
+	(ok = curl_easy_setopt(c->easy, (option), (value)) == CURLE_OK && ok)
+	SET(CURLOPT_URL, req->url);
+	SET(CURLOPT_PROTOCOLS_STR, req->insecure_http ? "https,http" : "https");
+	SET(CURLOPT_FOLLOWLOCATION, 0L);
+	SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+	SET(CURLOPT_NOSIGNAL, 1L);
+	SET(CURLOPT_SSL_VERIFYPEER, 1L);
+	SET(CURLOPT_SSL_VERIFYHOST, 2L);
+	SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	if (req->ca_file != NULL) { /* this CA and no other */
+		SET(CURLOPT_CAINFO, req->ca_file);
+		SET(CURLOPT_CAPATH, NULL);
+	}
+	SET(CURLOPT_CONNECTTIMEOUT_MS, connect_ms);
+	SET(CURLOPT_TIMEOUT_MS, (long)req->timeout_ms);
+	SET(CURLOPT_USERAGENT, "mailtoken/" MAILTOKEN_VERSION);
+	SET(CURLOPT_HTTPHEADER, c->headers);
+	if (is_loopback(c->host))
+		SET(CURLOPT_PROXY, "");
+	if (req->form != NULL) {
+		SET(CURLOPT_POST, 1L);
+		SET(CURLOPT_POSTFIELDS, req->form->ptr ? req->form->ptr : "");
+		SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)req->form->len);
+	}
+	SET(CURLOPT_WRITEFUNCTION, take_body);
+	SET(CURLOPT_WRITEDATA, c);
+	SET(CURLOPT_ERRORBUFFER, c->error);
+	SET(CURLOPT_PRIVATE, c);
+#undef SET
+	/* Not to have it is fine: a libcurl without HTTP/2. */
+	(void)curl_easy_setopt(
+	    c->easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+	return ok;
+}
+
+/* Everything that can fail without libcurl having begun. */
+static bool
+call_prepare(struct http_call *c, const struct http_request *req)
+{
+	if (req->ca_file != NULL && (c->ca_file = strdup(req->ca_file)) == NULL)
+		return false;
+	c->deadline = evtimer_new(c->http->base, on_deadline, c);
+	c->easy = curl_easy_init();
+	return c->deadline != NULL && c->easy != NULL &&
+	       make_headers(c, req->authorization) && set_options(c, req);
+}
+
+struct http_call *
+http_start(struct http *h, const struct http_request *req, http_done *done,
+    void *arg, struct diag *reterr)
+{
+	int64_t ms = req->timeout_ms + GRACE_MS;
+	struct timeval deadline = { .tv_sec = ms / 1000,
+		.tv_usec = ms % 1000 * 1000 };
+	struct http_call *c;
+
+	if (provider_check_url(req->url, req->insecure_http, reterr) < 0)
+		return NULL;
+	if ((c = calloc(1, sizeof(*c))) == NULL) {
+		(void)diag_nomem(reterr);
+		return NULL;
+	}
+	c->http = h;
+	c->timeout_ms = req->timeout_ms;
+	c->done = done;
+	c->arg = arg;
+	buf_init(&c->body, req->answer_max);
+	if (url_host(req->url, &c->host, reterr) < 0) {
+		call_free(c);
+		return NULL;
+	}
+	if (!call_prepare(c, req) || evtimer_add(c->deadline, &deadline) < 0 ||
+	    curl_multi_add_handle(h->multi, c->easy) != CURLM_OK) {
+		call_free(c);
+		(void)diag_nomem(reterr);
+		return NULL;
+	}
+	c->next = h->calls;
+	if (c->next != NULL)
+		c->next->prev = c;
+	h->calls = c;
+	return c;
+}
+
+void
+http_cancel(struct http_call **c)
+{
+	if (*c != NULL)
+		call_free(*c);
+	*c = NULL;
+}
