@@ -136,24 +136,23 @@ is_credential_char(char c)
 static void
 quote(char *ret, size_t size, const char *s, size_t n)
 {
-	size_t used = 0, run;
-	const char *end = s + n;
+	size_t used = 0, room = size - sizeof("..."), run, take;
+	const char *end = s + n, *from;
 
-	for (; s < end && *s != '\0' && used + 4 < size; s += run) {
+	for (; s < end && *s != '\0'; s += run) {
 		for (run = 0; s + run < end && is_credential_char(s[run]);)
 			run++;
-		if (run >= CREDENTIAL_LEN) {
-			used +=
-			    (size_t)snprintf(ret + used, size - used, "***");
-			continue;
+		from = run >= CREDENTIAL_LEN ? "***" : s;
+		take = run >= CREDENTIAL_LEN ? 3 : run > 0 ? run : 1;
+		run = run > 0 ? run : 1;
+		if (take > room - used) {
+			memcpy(ret + used, from, room - used);
+			memcpy(ret + room, "...", sizeof("..."));
+			return;
 		}
-		if (run == 0)
-			run = 1;
-		for (size_t i = 0; i < run && used + 4 < size; i++)
-			ret[used++] = s[i];
+		memcpy(ret + used, from, take);
+		used += take;
 	}
-	if (s < end && *s != '\0')
-		used += (size_t)snprintf(ret + used, size - used, "...");
 	ret[used] = '\0';
 }
 
