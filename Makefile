@@ -43,9 +43,11 @@ LINK	= $(CC) $(SAN) $(CFLAGS) $(LDHARD) $(LDFLAGS)
 # core/ in dependency order: each module may include only what stands before
 # it.  The first line is all that a plugin may link.
 CORE_PLUGIN = diag secret buf wire xoauth2 exchange token_source
-CORE	= $(CORE_PLUGIN) provider config advice oauth2 grant store refresh http renew
+CORE	= $(CORE_PLUGIN) provider regfile inifile rules secret_ref \
+	  setting account config_data config_text config \
+	  advice oauth2 grant store refresh http renew
 
-LIBS_CORE   = libcurl json-c libevent inih
+LIBS_CORE   = libcurl json-c libevent
 LIBS_AGENT  = $(LIBS_CORE) libsystemd
 AGENT	= $(patsubst helpers/%.c,%,$(filter-out helpers/cli%.c,$(wildcard helpers/*.c)))
 CLI	= $(patsubst helpers/%.c,%,$(wildcard helpers/cli*.c))

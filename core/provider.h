@@ -30,6 +30,21 @@ unsigned service_parse(const char *word);
 /* The word for one service. */
 const char *service_name(enum service s);
 
+/* What a provider asks of an account besides its endpoints. */
+struct provider_info {
+	bool delegated_only;	/* refresh_token is its only grant */
+	bool needs_secret;	/* even for programs that cannot keep one */
+};
+/* NULL for a word that is no provider. */
+const struct provider_info *provider_info(const char *provider);
+
+/*
+ * The server that mail programs use; cloud may be NULL.  NULL if there is
+ * none, or none that its operator documents.
+ */
+const char *provider_mail_host(const char *provider, const char *cloud,
+	enum service s);
+
 /* As written in the configuration; NULL: not given. */
 struct provider_query {
 	const char *provider;	/* "microsoft", "outlook.com", "google" or
@@ -52,10 +67,20 @@ struct provider_preset {
 /*
  * Checks that q makes sense and fills *ret (strings are the caller's, give
  * them to provider_preset_free()); or returns -1 with *reterr (CONFIG, NOMEM)
- * naming the key that is missing or wrong and what to write.
+ * saying what is missing or wrong and what to write, and *badkey (a literal;
+ * NULL for NOMEM) naming the key to blame.
  */
 int provider_resolve(const struct provider_query *q,
-	struct provider_preset *ret, struct diag *reterr);
+	struct provider_preset *ret, const char **badkey, struct diag *reterr);
 void provider_preset_free(struct provider_preset *p);
+
+/*
+ * https://, or http:// to 127.0.0.1, [::1] or localhost if insecure_http.
+ * A host, perhaps a port, no user info, no fragment, nothing that a URL must
+ * not hold as it is.  Returns -1 with *reterr (CONFIG), which does not quote
+ * the URL.
+ */
+int provider_check_url(const char *url, bool insecure_http,
+	struct diag *reterr);
 
 #endif

@@ -1,0 +1,74 @@
+/*
+ * account.h - one account of the configuration: its keys, and whether they
+ * make sense together.
+ */
+#ifndef CORE_ACCOUNT_H
+#define CORE_ACCOUNT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "diag.h"
+#include "provider.h"
+#include "rules.h"
+#include "secret_ref.h"
+#include "setting.h"
+
+/* RFC 6749 section 2.3.1. */
+enum client_auth { CLIENT_AUTH_POST, CLIENT_AUTH_BASIC };
+
+struct config;
+
+struct account {
+	const struct config *config;	/* it belongs to */
+	char *name;
+	unsigned line;		/* of its section */
+	char *provider;		/* the word in the file */
+	enum grant_type grant;
+	unsigned services;	/* of enum service; 0: any */
+	char *client_id;
+	struct secret_ref client_secret;
+	enum client_auth client_auth;
+	char *token_endpoint;	/* resolved; NULL: ask the issuer */
+	char *issuer;		/* custom with discovery; else NULL */
+	char *scope;		/* resolved; NULL: send none */
+	char *ca_file;		/* NULL: the system's */
+	int64_t min_life_s;	/* default 900 */
+	bool insecure_http;	/* http to loopback allowed: tests */
+	struct rules allow;	/* nobody but root and the agent if empty */
+};
+
+/*
+ * An account while its section is read: the struct to be, and what it is
+ * made from.  Strings of the query borrow the text.
+ */
+struct account_draft {
+	struct account a;
+	struct provider_query query;
+	bool spoilt;		/* a value was refused already */
+};
+
+/* The keys of a section; offsets are of struct account_draft. */
+extern const struct setting account_settings[];
+extern const size_t account_n_settings;
+
+void account_draft_init(struct account_draft *d, const struct config *c,
+	unsigned line);
+/* Also after account_finish(). */
+void account_draft_wipe(struct account_draft *d);
+
+/* Hears what is wrong with the section; line is where to look. */
+typedef void account_complain(void *arg, unsigned line, const struct diag *d);
+
+/*
+ * Checks the section as a whole; given[i] is the line of the key in row i of
+ * the table, 0 if there was none.  Returns the account, or NULL after at
+ * least one complaint or if the draft is spoilt.
+ */
+struct account *account_finish(struct account_draft *d, const unsigned *given,
+	account_complain *complain, void *arg);
+/* Sets *a to NULL; NULL is fine. */
+void account_free(struct account **a);
+
+#endif

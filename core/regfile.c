@@ -1,0 +1,65 @@
+#include "regfile.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+
+#define CHUNK 65536
+
+int
+regfile_open(
+    const char *path, const char *reader, struct stat *st, struct diag *reterr)
+{
+	/* No FIFO keeps us waiting, no terminal becomes ours. */
+	auto_close int fd =
+	    open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+	if (fd < 0 && errno == EACCES)
+		return diag_set(reterr, DIAG_CONFIG,
+		    "%s: uid %u cannot read it; let it belong to %s (chown), "
+		    "and its folders be open to it",
+		    path, (unsigned)geteuid(), reader);
+	if (fd < 0 && errno == ENOENT)
+		return diag_set(reterr, DIAG_CONFIG,
+		    "%s: there is no such file; create it or correct the path",
+		    path);
+	if (fd < 0 || fstat(fd, st) < 0)
+		return diag_set(
+		    reterr, DIAG_CONFIG, "%s: %s", path, strerror(errno));
+	if (!S_ISREG(st->st_mode))
+		return diag_set(reterr, DIAG_CONFIG,
+		    "%s: not a regular file; name one", path);
+	return take_fd(&fd);
+}
+
+int
+regfile_slurp(
+    int fd, const char *path, size_t max, struct buf *b, struct diag *reterr)
+{
+	size_t begin = b->len;
+
+	/* One byte more than allowed tells "too large". */
+	while (b->len - begin <= max) {
+		size_t left = max + 1 - (b->len - begin);
+		size_t want = left < CHUNK ? left : CHUNK;
+		char *room = buf_room(b, want);
+		ssize_t n;
+
+		if (room == NULL)
+			return diag_nomem(reterr);
+		n = read(fd, room, want);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return diag_set(reterr, DIAG_CONFIG, "%s: %s", path,
+			    strerror(errno));
+		if (n == 0)
+			return 0;
+		b->len += (size_t)n;
+	}
+	return diag_set(reterr, DIAG_CONFIG,
+	    "%s: larger than %zu bytes; is it the right file?", path, max);
+}

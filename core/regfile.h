@@ -1,0 +1,28 @@
+/*
+ * regfile.h - reading a regular file that an administrator named: without
+ * hanging at a FIFO, checked on the open descriptor, up to a limit.
+ */
+#ifndef CORE_REGFILE_H
+#define CORE_REGFILE_H
+
+#include <stddef.h>
+#include <sys/stat.h>
+
+#include "buf.h"
+#include "diag.h"
+
+/*
+ * Returns a descriptor and its *st, or -1 with *reterr (CONFIG: names the
+ * path and the remedy; `reader` is who should be able to read it).  A
+ * symbolic link to a regular file is fine.
+ */
+int regfile_open(const char *path, const char *reader, struct stat *st,
+	struct diag *reterr);
+/*
+ * Appends all of it to b, whose ceiling must be above max.  Returns -1 with
+ * *reterr (CONFIG: larger than max, or unreadable; NOMEM).
+ */
+int regfile_slurp(int fd, const char *path, size_t max, struct buf *b,
+	struct diag *reterr);
+
+#endif
