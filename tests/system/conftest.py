@@ -1,0 +1,36 @@
+"""Fixtures, and the servers' last words in the report of a failed test."""
+
+import os
+
+import pytest
+
+from lab.lab import Lab
+
+TAIL = 3000
+
+
+def pytest_configure():
+    assert os.geteuid() == 0, "the system tests must run as root"
+
+
+@pytest.fixture
+def lab():
+    with Lab() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def shared_lab():
+    """For modules whose tests can share servers."""
+    with Lab() as made:
+        yield made
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = (yield).get_result()
+    if not report.failed:
+        return
+    for made in (item.funcargs.get("lab"), item.funcargs.get("shared_lab")):
+        for name, text in (made.logs() if made else {}).items():
+            report.sections.append((name, text[-TAIL:]))

@@ -1,0 +1,1 @@
+"""A mail lab of real programs on loopback, each in its own directory."""

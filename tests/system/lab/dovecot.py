@@ -1,0 +1,94 @@
+"""Dovecot's authentication service for an upstream Postfix: XOAUTH2 checked
+by introspection at the identity provider, PLAIN with one static password."""
+
+import pwd
+from pathlib import Path
+
+from .process import Process
+from .wait import until
+
+STATIC_PASSWORD = "plain-password"
+
+
+def _oauth2_settings(introspection_url: str) -> str:
+    return f"""\
+introspection_mode = post
+introspection_url = {introspection_url}
+username_attribute = email
+active_attribute = active
+active_value = true
+timeout_msecs = 5000
+"""
+
+
+def _settings(directory: Path, socket: Path) -> str:
+    """For Dovecot 2.3."""
+    return f"""\
+base_dir = {directory}/run
+state_dir = {directory}/state
+log_path = {directory}/log
+protocols =
+ssl = no
+auth_mechanisms = xoauth2 plain login
+auth_verbose = yes
+auth_failure_delay = 0
+disable_plaintext_auth = no
+first_valid_uid = 1
+# The penalty would make Postfix give up: it waits 10 s, Dovecot up to 15.
+service anvil {{
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
+}}
+service auth {{
+  unix_listener {socket} {{
+    mode = 0600
+    user = postfix
+  }}
+}}
+passdb {{
+  driver = oauth2
+  mechanisms = xoauth2
+  args = {directory}/oauth2.conf
+}}
+passdb {{
+  driver = static
+  mechanisms = plain login
+  args = password={STATIC_PASSWORD}
+}}
+userdb {{
+  driver = static
+  args = uid={pwd.getpwnam("nobody").pw_uid} gid=65534 home=/nonexistent allow_all_users=yes
+}}
+"""
+
+
+class Dovecot:
+    def __init__(self, directory: Path, socket: Path, introspection_url: str):
+        directory.mkdir(mode=0o755)
+        (directory / "state").mkdir(mode=0o755)
+        self.log = directory / "log"
+        (directory / "oauth2.conf").write_text(
+            _oauth2_settings(introspection_url))
+        (directory / "oauth2.conf").chmod(0o600)
+        conf = directory / "dovecot.conf"
+        conf.write_text(_settings(directory, socket))
+        self.process = Process(["dovecot", "-F", "-c", conf],
+                               directory / "master.log")
+        try:
+            until(self._ready(socket), 20, "Dovecot's socket")
+        except BaseException:
+            self.stop()
+            raise
+
+    def _ready(self, socket: Path):
+        def ready():
+            assert self.process.alive(), self.process.text()
+            return socket.exists()
+        return ready
+
+    def text(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def stop(self):
+        self.process.stop()
