@@ -1,0 +1,377 @@
+#include "renew.h"
+
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "oauth2.h"
+
+#define LOCK_POLL_MS 50
+
+/*
+ *   LOCK --got it--> read the store --somebody renewed--> done
+ *    |  ^               |
+ *    +--+ busy          +--> DISCOVER --> ASK --> write --> done
+ *                             (or ASK at once)
+ *
+ * Every state waits for exactly one event: the timer, or http's done().
+ */
+struct renewal {
+	const struct renew_env *env;
+	struct config *config; /* one reference, for account */
+	const struct account *account;
+	renew_done *done;
+	void *arg;
+	int64_t min_life_s;
+	bool force;
+	bool have_known;
+	struct grant known;
+	struct grant grant;  /* what the request is made from */
+	int64_t newest;	     /* generation seen: the next is above */
+	struct event *timer; /* LOCK */
+	int64_t waited_ms;
+	struct store_lock lock;
+	struct http_call *call; /* DISCOVER, ASK */
+	char *endpoint;		/* from discovery; else the account's */
+	struct oauth2_request request;
+	int64_t asked_at;
+};
+
+static void
+renewal_free(struct renewal *r)
+{
+	http_cancel(&r->call);
+	store_unlock(&r->lock);
+	if (r->timer != NULL)
+		event_free(r->timer);
+	grant_wipe(&r->known);
+	grant_wipe(&r->grant);
+	oauth2_request_wipe(&r->request);
+	free(r->endpoint);
+	config_unref(&r->config);
+	free(r);
+}
+
+/* g is in r or NULL.  Whoever hears it may start the next renewal. */
+static void
+finish(struct renewal *r, const struct grant *g, const struct diag *unsaved,
+    const struct diag *why)
+{
+	store_unlock(&r->lock);
+	r->done(r->arg, g, unsaved, why);
+	renewal_free(r);
+}
+
+/* A new refresh token comes in; the one before it is kept. */
+static void
+rotate(struct grant *g, struct secret *new)
+{
+	if (!secret_empty(&g->refresh_token) &&
+	    (g->refresh_token.len != new->len ||
+		memcmp(g->refresh_token.ptr, new->ptr, new->len) != 0))
+		secret_move(&g->previous_refresh_token, &g->refresh_token);
+	secret_move(&g->refresh_token, new);
+}
+
+static void
+save(struct renewal *r)
+{
+	struct diag unsaved = DIAG_INIT;
+
+	if (store_write(r->env->store, &r->lock, r->account->name, &r->grant,
+		&unsaved) < 0)
+		finish(r, &r->grant, &unsaved, NULL);
+	else
+		finish(r, &r->grant, NULL, NULL);
+}
+
+static void
+on_tokens(void *arg, const struct http_answer *a, const struct diag *why)
+{
+	struct oauth2_tokens t = OAUTH2_TOKENS_INIT;
+	struct renewal *r = arg;
+	struct diag d = DIAG_INIT;
+
+	r->call = NULL;
+	oauth2_request_wipe(&r->request);
+	if (a == NULL) {
+		finish(r, NULL, NULL, why);
+		return;
+	}
+	if (oauth2_parse_tokens(
+		a->status, a->retry_after_s, a->body, a->len, &t, &d) < 0) {
+		finish(r, NULL, NULL, &d);
+		return;
+	}
+	if (!secret_empty(&t.refresh_token) &&
+	    r->account->grant == GRANT_REFRESH_TOKEN)
+		rotate(&r->grant, &t.refresh_token);
+	secret_move(&r->grant.access_token, &t.access_token);
+	/* Counted from before the request: its life began no earlier. */
+	r->grant.generation = r->newest + 1;
+	r->grant.obtained_at = r->asked_at;
+	r->grant.expires_at = r->asked_at + t.life_s;
+	r->grant.refresh_at =
+	    t.refresh_in_s > 0 ? r->asked_at + t.refresh_in_s : 0;
+	oauth2_tokens_wipe(&t);
+	save(r);
+}
+
+static int
+build_request(struct renewal *r, struct diag *reterr)
+{
+	auto_secret struct secret s = SECRET_INIT;
+	const struct account *a = r->account;
+	struct oauth2_client client = {
+		.id = a->client_id, .secret = &s, .auth = a->client_auth
+	};
+
+	if (a->client_secret.kind != SECRET_REF_NONE &&
+	    config_read_secret(a, &a->client_secret, &s, reterr) < 0)
+		return -1;
+	if (a->grant == GRANT_CLIENT_CREDENTIALS)
+		return oauth2_credentials_request(
+		    &client, a->scope, &r->request, reterr);
+	return oauth2_refresh_request(
+	    &client, a->scope, &r->grant.refresh_token, &r->request, reterr);
+}
+
+static int
+send_request(struct renewal *r, const char *url, bool form, http_done *done,
+    struct diag *reterr)
+{
+	const struct account *a = r->account;
+	struct http_request q = { .url = url,
+		.form = form ? &r->request.body : NULL,
+		.authorization = form ? &r->request.authorization : NULL,
+		.ca_file = a->ca_file,
+		.insecure_http = a->insecure_http,
+		.timeout_ms = a->config->http_timeout_s * 1000,
+		.answer_max = OAUTH2_ANSWER_MAX };
+
+	r->call = http_start(r->env->http, &q, done, r, reterr);
+	return r->call != NULL ? 0 : -1;
+}
+
+static void
+ask(struct renewal *r)
+{
+	const char *url =
+	    r->endpoint != NULL ? r->endpoint : r->account->token_endpoint;
+	struct diag d = DIAG_INIT;
+
+	r->asked_at = r->env->now_s();
+	if (build_request(r, &d) < 0 ||
+	    send_request(r, url, true, on_tokens, &d) < 0)
+		finish(r, NULL, NULL, &d);
+}
+
+static void
+on_discovery(void *arg, const struct http_answer *a, const struct diag *why)
+{
+	struct renewal *r = arg;
+	struct diag d = DIAG_INIT;
+
+	r->call = NULL;
+	if (a == NULL) {
+		finish(r, NULL, NULL, why);
+		return;
+	}
+	if (oauth2_parse_discovery(r->account->issuer, a->status, a->body,
+		a->len, &r->endpoint, &d) < 0) {
+		if (d.kind == DIAG_RETRY)
+			d.retry_after_s = a->retry_after_s;
+		finish(r, NULL, NULL, &d);
+		return;
+	}
+	ask(r);
+}
+
+static void
+discover(struct renewal *r)
+{
+	char *url = oauth2_discovery_url(r->account->issuer);
+	struct diag d = DIAG_INIT;
+
+	if (url == NULL)
+		(void)diag_nomem(&d);
+	if (url == NULL || send_request(r, url, false, on_discovery, &d) < 0)
+		finish(r, NULL, NULL, &d);
+	free(url);
+}
+
+/*
+ * The caller's grant is newer than the disk only after a write had failed,
+ * and never newer than a login made since.
+ */
+static bool
+known_is_newer(const struct renewal *r, const struct grant *disk)
+{
+	return r->have_known && r->known.generation > disk->generation &&
+	       r->known.login_at >= disk->login_at;
+}
+
+/* Has somebody else renewed while we did not look? */
+static bool
+disk_will_do(const struct renewal *r, const struct grant *disk)
+{
+	if (secret_empty(&disk->access_token) ||
+	    disk->expires_at - r->env->now_s() < r->min_life_s)
+		return false;
+	return r->have_known ? disk->generation > r->known.generation :
+			       !r->force;
+}
+
+/* Looks at the disk.  0: ask the provider; 1: the disk's grant will do. */
+static int
+choose_grant(struct renewal *r, struct diag *reterr)
+{
+	struct diag ignored = DIAG_INIT;
+	struct store *s = r->env->store;
+
+	if (store_read(s, r->account->name, &r->grant, reterr) < 0)
+		return -1;
+	if (disk_will_do(r, &r->grant))
+		return 1;
+	r->newest = r->grant.generation;
+	if (r->have_known && r->known.generation > r->newest)
+		r->newest = r->known.generation;
+	if (known_is_newer(r, &r->grant)) {
+		/*
+		 * Now rather than after the answer: the refresh token on disk
+		 * may be a used one.  If it fails again, so will save().
+		 */
+		(void)store_write(
+		    s, &r->lock, r->account->name, &r->known, &ignored);
+		grant_wipe(&r->grant);
+		r->grant = r->known;
+		r->known = (struct grant)GRANT_INIT;
+	}
+	if (r->account->grant == GRANT_REFRESH_TOKEN &&
+	    secret_empty(&r->grant.refresh_token))
+		return diag_set(reterr, DIAG_REAUTH,
+		    "no refresh token yet: "
+		    "run mailtoken import %s",
+		    r->account->name);
+	return 0;
+}
+
+static void
+on_lock(struct renewal *r)
+{
+	struct diag d = DIAG_INIT;
+	int rc = choose_grant(r, &d);
+
+	if (rc != 0)
+		finish(r, rc > 0 ? &r->grant : NULL, NULL, rc > 0 ? NULL : &d);
+	else if (r->account->token_endpoint == NULL)
+		discover(r);
+	else
+		ask(r);
+}
+
+static void
+try_lock(evutil_socket_t fd, short what, void *arg)
+{
+	static const struct timeval again = { 0, LOCK_POLL_MS * 1000 };
+	struct renewal *r = arg;
+	struct diag d = DIAG_INIT;
+
+	(void)fd;
+	(void)what;
+	if (store_lock(r->env->store, r->account->name, &r->lock, &d) == 0) {
+		on_lock(r);
+		return;
+	}
+	r->waited_ms += LOCK_POLL_MS;
+	if (!r->lock.busy || r->waited_ms > RENEW_LOCK_WAIT_MS)
+		finish(r, NULL, NULL, &d);
+	else if (evtimer_add(r->timer, &again) < 0)
+		finish(r, NULL, NULL, (diag_nomem(&d), &d));
+}
+
+struct renewal *
+renew_start(const struct renew_env *env, const struct account *account,
+    const struct grant *known, int64_t min_life_s, bool force, renew_done *done,
+    void *arg, struct diag *reterr)
+{
+	static const struct timeval now = { 0, 0 };
+	struct renewal *r = calloc(1, sizeof(*r));
+
+	if (r == NULL) {
+		(void)diag_nomem(reterr);
+		return NULL;
+	}
+	*r = (struct renewal){ .env = env,
+		.account = account,
+		.done = done,
+		.arg = arg,
+		.min_life_s = min_life_s,
+		.force = force,
+		.have_known = known != NULL,
+		.lock = STORE_LOCK_INIT,
+		.request = OAUTH2_REQUEST_INIT };
+	/* References do not change what the configuration says. */
+	r->config = config_ref((struct config *)(uintptr_t)account->config);
+	r->timer = evtimer_new(env->base, try_lock, r);
+	if (r->timer == NULL || evtimer_add(r->timer, &now) < 0 ||
+	    (known != NULL && !grant_copy(&r->known, known))) {
+		renewal_free(r);
+		(void)diag_nomem(reterr);
+		return NULL;
+	}
+	return r;
+}
+
+void
+renew_cancel(struct renewal **r)
+{
+	if (*r != NULL)
+		renewal_free(*r);
+	*r = NULL;
+}
+
+static int
+wait_for_lock(const struct store *s, const char *account,
+    struct store_lock *lock, struct diag *reterr)
+{
+	static const struct timespec again = { 0, LOCK_POLL_MS * 1000000L };
+
+	for (int64_t ms = 0; store_lock(s, account, lock, reterr) < 0;
+	     ms += LOCK_POLL_MS) {
+		if (!lock->busy || ms >= RENEW_LOCK_WAIT_MS)
+			return -1;
+		(void)nanosleep(&again, NULL);
+	}
+	return 0;
+}
+
+int
+renew_login(const struct store *s, const char *account,
+    const struct secret *refresh_token, int64_t now_s, struct diag *reterr)
+{
+	auto_secret struct secret new = SECRET_INIT;
+	auto_grant struct grant g = GRANT_INIT;
+	struct store_lock lock = STORE_LOCK_INIT;
+	int rc;
+
+	if (secret_empty(refresh_token))
+		return diag_set(reterr, DIAG_CONFIG,
+		    "%s: the refresh token is empty", account);
+	if (!secret_copy(&new, refresh_token))
+		return diag_nomem(reterr);
+	if (wait_for_lock(s, account, &lock, reterr) < 0)
+		return -1;
+	rc = store_read(s, account, &g, reterr);
+	if (rc >= 0) {
+		rotate(&g, &new);
+		secret_wipe(&g.access_token);
+		g.generation++;
+		g.obtained_at = g.expires_at = g.refresh_at = 0;
+		g.login_at = now_s;
+		rc = store_write(s, &lock, account, &g, reterr);
+	}
+	store_unlock(&lock);
+	return rc < 0 ? -1 : 0;
+}
