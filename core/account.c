@@ -288,3 +288,24 @@ account_finish(struct account_draft *d, const unsigned *given,
 	d->a = (struct account){ .line = a->line };
 	return a;
 }
+
+/* FNV-1a; the end of a string counts too, so that "a","b" is not "ab","". */
+static uint64_t
+hash_string(uint64_t h, const char *s)
+{
+	for (; s != NULL && *s != '\0'; s++)
+		h = (h ^ (unsigned char)*s) * 1099511628211U;
+	return (h ^ 0xff) * 1099511628211U;
+}
+
+int64_t
+account_binding(const struct account *a)
+{
+	uint64_t h = 14695981039346656037U + a->grant;
+
+	h = hash_string(h, a->token_endpoint);
+	h = hash_string(h, a->issuer);
+	h = hash_string(h, a->client_id);
+	h = hash_string(h, a->scope);
+	return (int64_t)(h >> 1) | 1;
+}

@@ -68,6 +68,12 @@ typedef void account_complain(void *arg, unsigned line, const struct diag *d);
  */
 struct account *account_finish(struct account_draft *d, const unsigned *given,
 	account_complain *complain, void *arg);
+/*
+ * A number that differs, in all likelihood, when a token would be asked for
+ * differently: by another endpoint, issuer, client, scope or grant.  Never 0.
+ */
+int64_t account_binding(const struct account *a);
+
 /* Sets *a to NULL; NULL is fine. */
 void account_free(struct account **a);
 

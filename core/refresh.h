@@ -24,22 +24,25 @@
 #include "diag.h"
 #include "secret.h"
 
-#define REFRESH_MIN_LIFE_MS	(900 * 1000)	/* default of min_life */
-#define REFRESH_BACKOFF_MS	(5 * 1000)	/* after the first failure */
-#define REFRESH_BACKOFF_MAX_MS	(15 * 60 * 1000)
-#define REFRESH_STUCK_MS	(15 * 60 * 1000) /* after REAUTH and CONFIG */
+#define REFRESH_MIN_LIFE_MS	  (900 * 1000) /* default of min_life */
+#define REFRESH_BACKOFF_MS	  (5 * 1000)   /* after the first failure */
+#define REFRESH_BACKOFF_MAX_MS	  (15 * 60 * 1000)
+#define REFRESH_STUCK_MS	  (15 * 60 * 1000) /* after REAUTH and CONFIG */
 #define REFRESH_RETRY_AFTER_MAX_S 3600
-#define REFRESH_FORCE_EVERY_MS	(60 * 1000)	/* rejects: once a minute */
-#define REFRESH_DAILY_MS	(24 * 3600 * 1000) /* delegated: at least */
+#define REFRESH_FORCE_EVERY_MS	  (60 * 1000) /* rejects: once a minute */
+#define REFRESH_DAILY_MS	  (24 * 3600 * 1000) /* delegated: at least */
 
 /* What is handed out; times in the machine's clock. */
 struct refresh_token {
 	struct secret value;
 	int64_t generation;
 	int64_t obtained_ms, expires_ms;
-	int64_t refresh_ms;	/* when the provider wants it; 0: not said */
+	int64_t refresh_ms; /* when the provider wants it; 0: not said */
 };
-#define REFRESH_TOKEN_INIT { SECRET_INIT, 0, 0, 0, 0 }
+#define REFRESH_TOKEN_INIT              \
+	{                               \
+		SECRET_INIT, 0, 0, 0, 0 \
+	}
 
 /*
  * Embedded in whatever waits.  answer() is called exactly once; it may free
@@ -54,22 +57,23 @@ struct waiter {
 
 struct refresh {
 	int64_t min_life_ms;
-	bool delegated;		/* has a refresh token that idles out */
-	uint64_t jitter;	/* state of the jitter's generator */
+	bool delegated;	 /* has a refresh token that idles out */
+	uint64_t jitter; /* state of the jitter's generator */
 	bool in_flight;
 	struct refresh_token token;
-	struct diag why;	/* of the last failure; kind OK: none */
-	unsigned failures;	/* in a row */
-	int64_t retry_ms;	/* no renewal before this, if why is set */
-	int64_t forced_ms;	/* of the last forced renewal; 0: never */
-	int64_t rejected_generation;	/* 0: none */
-	int64_t ok_ms;		/* end of the last good renewal; 0: never */
-	struct waiter waiters;	/* list head */
+	struct diag why;	     /* of the last failure; kind OK: none */
+	unsigned failures;	     /* in a row */
+	int64_t retry_ms;	     /* no renewal before this, if why is set */
+	int64_t forced_ms;	     /* of the last forced renewal; 0: never */
+	int64_t rejected_generation; /* 0: none */
+	int64_t ahead_ms;	     /* when to renew the token ahead of time */
+	int64_t ok_ms;	       /* end of the last good renewal; 0: never */
+	struct waiter waiters; /* list head */
 };
 
 /* seed: anything that differs between accounts and hosts. */
-void refresh_init(struct refresh *r, int64_t min_life_ms, bool delegated,
-	uint64_t seed);
+void refresh_init(
+    struct refresh *r, int64_t min_life_ms, bool delegated, uint64_t seed);
 /* No waiter may be left. */
 void refresh_wipe(struct refresh *r);
 
@@ -78,6 +82,8 @@ void refresh_load(struct refresh *r, struct refresh_token *tok);
 
 /* Either answers w before it returns, or queues it. */
 bool refresh_want(struct refresh *r, int64_t now, struct waiter *w);
+/* Queues w for the end of the renewal that is in flight. */
+void refresh_enqueue(struct refresh *r, struct waiter *w);
 /* The session goes away: w, if queued, is forgotten and not answered. */
 void refresh_cancel(struct refresh *r, struct waiter *w);
 
@@ -101,7 +107,7 @@ bool refresh_tick(struct refresh *r, int64_t now);
  * waiters.
  */
 void refresh_ended(struct refresh *r, int64_t now, struct refresh_token *tok,
-	const struct diag *why);
+    const struct diag *why);
 
 /* Milliseconds of life that make a token fit to be handed out. */
 int64_t refresh_min_life_ms(const struct refresh *r);

@@ -1,0 +1,486 @@
+/* The refresh policy, with time as a parameter: no sleep, no clock. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "refresh.h"
+
+#define S  1000 /* the machine counts milliseconds */
+#define T0 (1000000 * (int64_t)S)
+
+struct asker {
+	struct waiter waiter; /* first: answer() casts back */
+	unsigned answers;
+	int64_t generation; /* of the token; 0: an error came */
+	struct diag why;
+};
+
+static void
+hear(struct waiter *w, const struct refresh_token *tok, const struct diag *why)
+{
+	struct asker *a = (struct asker *)w;
+
+	a->answers++;
+	a->generation = tok != NULL ? tok->generation : 0;
+	a->why = tok != NULL ? (struct diag)DIAG_INIT : *why;
+}
+
+/* Asks; whoever must wait has 0 answers. */
+static bool
+ask(struct refresh *r, int64_t now, struct asker *a)
+{
+	*a = (struct asker){ .waiter.answer = hear };
+	return refresh_want(r, now, &a->waiter);
+}
+
+static struct refresh_token
+token(int64_t generation, int64_t obtained, int64_t life_s)
+{
+	struct refresh_token t = REFRESH_TOKEN_INIT;
+
+	assert_true(secret_set(&t.value, "tok", 3));
+	t.generation = generation;
+	t.obtained_ms = obtained;
+	t.expires_ms = obtained + life_s * S;
+	return t;
+}
+
+static void
+end_ok(struct refresh *r, int64_t now, int64_t generation, int64_t life_s)
+{
+	struct refresh_token t = token(generation, now, life_s);
+
+	refresh_ended(r, now, &t, NULL);
+}
+
+static void
+end_failed(
+    struct refresh *r, int64_t now, enum diag_kind kind, int64_t retry_after_s)
+{
+	struct diag why = DIAG_INIT;
+
+	(void)diag_set(&why, kind, "no luck");
+	why.retry_after_s = retry_after_s;
+	refresh_ended(r, now, NULL, &why);
+}
+
+static struct refresh
+machine(int64_t life_s)
+{
+	struct refresh r;
+	struct refresh_token t = token(1, T0, life_s);
+
+	refresh_init(&r, 900 * S, true, 42);
+	refresh_load(&r, &t);
+	/* The list head points at itself: no copies by value from here. */
+	return r;
+}
+
+#define MACHINE(name, life_s)                  \
+	struct refresh name = machine(life_s); \
+	name.waiters.prev = name.waiters.next = &name.waiters
+
+static void
+one_request_for_all(void **unused)
+{
+	struct refresh r;
+	struct asker a[50];
+	unsigned starts = 0;
+
+	(void)unused;
+	refresh_init(&r, 900 * S, true, 1);
+	for (size_t i = 0; i < 50; i++)
+		starts += ask(&r, T0, &a[i]);
+	assert_int_equal(starts, 1);
+	end_ok(&r, T0 + S, 7, 3600);
+	for (size_t i = 0; i < 50; i++) {
+		assert_int_equal(a[i].answers, 1);
+		assert_int_equal(a[i].generation, 7);
+	}
+	assert_false(ask(&r, T0 + 2 * S, &a[0]));
+	assert_int_equal(a[0].generation, 7);
+	refresh_wipe(&r);
+}
+
+/* min_life decides what is fit to be handed out. */
+static const struct {
+	const char *name;
+	int64_t life_s, age_s;
+	bool served;
+} lives[] = {
+	{ "an hour, fresh", 3600, 0, true },
+	{ "an hour, 15 min left", 3600, 2700, true },
+	{ "an hour, 14 min 59 s left", 3600, 2701, false },
+	{ "an hour, expired", 3600, 3600, false },
+	{ "shorter than min_life: half of it is enough", 600, 300, true },
+	{ "shorter than min_life: less than half", 600, 301, false },
+	{ "hardly longer than min_life counts as shorter", 910, 400, true },
+	{ "six seconds", 6, 3, true },
+	{ "six seconds, older", 6, 4, false },
+	{ "no life at all", 0, 0, false },
+};
+
+static void
+min_life(void **unused)
+{
+	(void)unused;
+	for (size_t i = 0; i < sizeof(lives) / sizeof(lives[0]); i++) {
+		struct asker a;
+		int64_t now = T0 + lives[i].age_s * S;
+		bool started;
+		MACHINE(r, lives[i].life_s);
+
+		/* Life 0 makes any margin 0, but expired is expired. */
+		if (lives[i].life_s == 0)
+			now++;
+		started = ask(&r, now, &a);
+		if (started == lives[i].served ||
+		    (a.answers == 1) != lives[i].served)
+			fail_msg("%s", lives[i].name);
+		if (started)
+			end_ok(&r, now, 2, 3600);
+		refresh_wipe(&r);
+	}
+}
+
+static void
+ahead_of_time(void **unused)
+{
+	int64_t first, due;
+	unsigned distinct = 0;
+
+	(void)unused;
+	for (uint64_t seed = 1; seed <= 100; seed++) {
+		struct refresh r;
+		struct refresh_token t = token(1, T0, 3600);
+
+		refresh_init(&r, 900 * S, true, seed * 7919);
+		refresh_load(&r, &t);
+		due = refresh_due_ms(&r, T0);
+		/* Half of the life, and up to a tenth of that earlier. */
+		assert_in_range(due, T0 + 1620 * S, T0 + 1800 * S);
+		assert_int_equal(refresh_due_ms(&r, T0 + S), due);
+		assert_false(refresh_tick(&r, due - 1));
+		assert_true(refresh_tick(&r, due));
+		assert_false(refresh_tick(&r, due)); /* in flight */
+		assert_int_equal(refresh_due_ms(&r, due), INT64_MAX);
+		if (seed == 1)
+			first = due;
+		distinct += due != first;
+		end_ok(&r, due, 2, 3600);
+		refresh_wipe(&r);
+	}
+	assert_in_range(distinct, 90, 99);
+}
+
+static void
+providers_wish_and_daily(void **unused)
+{
+	struct refresh_token t = token(1, T0, 86400);
+	struct refresh r;
+	int64_t due;
+
+	(void)unused;
+	refresh_init(&r, 900 * S, true, 3);
+	t.refresh_ms = T0 + 1000 * S;
+	refresh_load(&r, &t);
+	due = refresh_due_ms(&r, T0);
+	assert_in_range(due, T0 + 900 * S, T0 + 1000 * S);
+
+	t = token(2, T0, 90 * 86400);
+	refresh_load(&r, &t);
+	due = refresh_due_ms(&r, T0);
+	assert_in_range(due, T0 + 77760 * S, T0 + REFRESH_DAILY_MS);
+
+	/* App-only: nothing idles out, half of the life is soon enough. */
+	r.delegated = false;
+	t = token(3, T0, 90 * 86400);
+	refresh_load(&r, &t);
+	due = refresh_due_ms(&r, T0);
+	assert_true(due > T0 + 40 * (int64_t)REFRESH_DAILY_MS);
+
+	/* Never later than the last moment at which it may be handed out. */
+	t = token(4, T0, 1200);
+	refresh_load(&r, &t);
+	assert_true(refresh_due_ms(&r, T0) <= T0 + 300 * S);
+	refresh_wipe(&r);
+}
+
+static void
+valid_token_outlives_an_outage(void **unused)
+{
+	struct asker a;
+	int64_t now = T0 + 2701 * S;
+	MACHINE(r, 3600);
+
+	(void)unused;
+	assert_true(ask(&r, now, &a)); /* below min_life: renew */
+	end_failed(&r, now + S, DIAG_RETRY, 0);
+	assert_int_equal(a.generation, 1); /* but it still works */
+	assert_false(ask(&r, now + 2 * S, &a));
+	assert_int_equal(a.generation, 1);
+	/* Expired: now it is an error, with the time to wait. */
+	r.retry_ms = T0 + 3700 * S;
+	assert_false(ask(&r, T0 + 3600 * S, &a));
+	assert_int_equal(a.why.kind, DIAG_RETRY);
+	assert_int_equal(a.why.retry_after_s, 100);
+	refresh_wipe(&r);
+}
+
+static void
+backs_off(void **unused)
+{
+	struct refresh r;
+	int64_t now = T0, wait, expect = REFRESH_BACKOFF_MS;
+	struct asker a;
+
+	(void)unused;
+	refresh_init(&r, 900 * S, true, 9);
+	for (unsigned i = 0; i < 20; i++) {
+		assert_true(refresh_tick(&r, now));
+		end_failed(&r, now, DIAG_RETRY, 0);
+		wait = refresh_due_ms(&r, now) - now;
+		assert_in_range(wait, expect, expect + expect / 5);
+		assert_false(ask(&r, now + wait - 1, &a));
+		assert_int_equal(a.answers, 1);
+		assert_int_equal(a.why.kind, DIAG_RETRY);
+		now += wait;
+		expect = expect * 2 < REFRESH_BACKOFF_MAX_MS ?
+			     expect * 2 :
+			     REFRESH_BACKOFF_MAX_MS;
+	}
+	assert_true(ask(&r, now, &a));
+	end_ok(&r, now, 1, 3600);
+	assert_int_equal(r.failures, 0);
+	refresh_wipe(&r);
+}
+
+static const struct {
+	const char *name;
+	enum diag_kind kind;
+	int64_t retry_after_s, from_s, to_s; /* the wait */
+} waits[] = {
+	{ "retry", DIAG_RETRY, 0, 5, 6 },
+	{ "Retry-After", DIAG_RETRY, 60, 60, 61 },
+	{ "Retry-After shorter than ours", DIAG_RETRY, 1, 5, 6 },
+	{ "Retry-After, absurd", DIAG_RETRY, 864000, 3600, 3601 },
+	{ "reauth", DIAG_REAUTH, 0, 900, 1080 },
+	{ "config", DIAG_CONFIG, 0, 900, 1080 },
+	{ "proto", DIAG_PROTO, 0, 5, 6 },
+	{ "no memory", DIAG_NOMEM, 0, 5, 6 },
+};
+
+static void
+waits_by_kind(void **unused)
+{
+	(void)unused;
+	for (size_t i = 0; i < sizeof(waits) / sizeof(waits[0]); i++) {
+		struct refresh r;
+		struct asker a;
+		int64_t wait;
+
+		refresh_init(&r, 900 * S, true, 77);
+		assert_true(ask(&r, T0, &a));
+		end_failed(&r, T0, waits[i].kind, waits[i].retry_after_s);
+		assert_int_equal(a.why.kind, waits[i].kind);
+		assert_string_equal(a.why.text, "no luck");
+		wait = refresh_due_ms(&r, T0) - T0;
+		if (wait < waits[i].from_s * S || wait > waits[i].to_s * S)
+			fail_msg("%s: %lld ms", waits[i].name, (long long)wait);
+		refresh_wipe(&r);
+	}
+}
+
+static void
+a_person_is_needed(void **unused)
+{
+	struct asker a;
+	int64_t now = T0 + 1800 * S;
+	MACHINE(r, 3600);
+
+	(void)unused;
+	assert_true(refresh_tick(&r, now));
+	end_failed(&r, now, DIAG_REAUTH, 0);
+	/* The token in hand is good: mail goes on ... */
+	assert_false(ask(&r, now + S, &a));
+	assert_int_equal(a.generation, 1);
+	/* ... but a token at its end is no reason to keep quiet. */
+	r.retry_ms = T0 + 2800 * S;
+	assert_false(ask(&r, T0 + 2701 * S, &a));
+	assert_int_equal(a.generation, 0);
+	assert_int_equal(a.why.kind, DIAG_REAUTH);
+	/* The person logged in: forced, at once. */
+	assert_true(refresh_force(&r, T0 + 2702 * S));
+	end_ok(&r, T0 + 2703 * S, 2, 3600);
+	assert_false(ask(&r, T0 + 2704 * S, &a));
+	assert_int_equal(a.generation, 2);
+	refresh_wipe(&r);
+}
+
+static void
+rejected_token(void **unused)
+{
+	struct asker a, b;
+	MACHINE(r, 3600);
+
+	(void)unused;
+	assert_false(refresh_reject(&r, T0 + S, 99)); /* not ours */
+	assert_true(refresh_reject(&r, T0 + S, 1));
+	assert_false(refresh_reject(&r, T0 + S, 1)); /* in flight */
+	assert_false(ask(&r, T0 + S, &a)); /* waits: 1 is not served */
+	assert_int_equal(a.answers, 0);
+	end_ok(&r, T0 + 2 * S, 2, 3600);
+	assert_int_equal(a.generation, 2);
+
+	/* The fresh one is refused too: no second request this minute. */
+	assert_false(refresh_reject(&r, T0 + 3 * S, 2));
+	for (int64_t t = 4; t < 61; t++) {
+		assert_false(ask(&r, T0 + t * S, &b));
+		assert_int_equal(b.answers, 1);
+		assert_int_equal(b.why.kind, DIAG_RETRY);
+		assert_true(b.why.retry_after_s > 0);
+	}
+	assert_int_equal(refresh_due_ms(&r, T0 + 60 * S), T0 + 61 * S);
+	assert_true(ask(&r, T0 + 61 * S, &b));
+	end_ok(&r, T0 + 62 * S, 3, 3600);
+	assert_int_equal(b.generation, 3);
+	/* An old generation is old news. */
+	assert_false(refresh_reject(&r, T0 + 200 * S, 2));
+	assert_false(ask(&r, T0 + 200 * S, &b));
+	assert_int_equal(b.generation, 3);
+	refresh_wipe(&r);
+}
+
+static void
+rejected_and_provider_away(void **unused)
+{
+	struct asker a;
+	MACHINE(r, 3600);
+
+	(void)unused;
+	assert_true(refresh_reject(&r, T0 + S, 1));
+	end_failed(&r, T0 + S, DIAG_RETRY, 0);
+	/* Valid by the clock, but a server said no: not served again. */
+	assert_false(ask(&r, T0 + 2 * S, &a));
+	assert_int_equal(a.why.kind, DIAG_RETRY);
+	assert_string_equal(a.why.text, "no luck");
+	refresh_wipe(&r);
+}
+
+static void
+cancelled_waiter(void **unused)
+{
+	struct refresh r;
+	struct asker a, b, c;
+
+	(void)unused;
+	refresh_init(&r, 900 * S, true, 1);
+	assert_true(ask(&r, T0, &a));
+	assert_false(ask(&r, T0, &b));
+	assert_false(ask(&r, T0, &c));
+	refresh_cancel(&r, &b.waiter);
+	refresh_cancel(&r, &b.waiter); /* harmless */
+	end_ok(&r, T0, 1, 3600);
+	assert_int_equal(a.answers, 1);
+	assert_int_equal(b.answers, 0);
+	assert_int_equal(c.answers, 1);
+	refresh_cancel(&r, &a.waiter); /* answered: nothing to do */
+	refresh_wipe(&r);
+}
+
+static struct refresh *again_machine;
+static struct asker again_second;
+
+static void
+ask_again(
+    struct waiter *w, const struct refresh_token *tok, const struct diag *why)
+{
+	hear(w, tok, why);
+	(void)ask(again_machine, T0, &again_second);
+}
+
+static void
+answer_asks_again(void **unused)
+{
+	struct refresh r;
+	struct asker a = { .waiter.answer = ask_again };
+
+	(void)unused;
+	refresh_init(&r, 900 * S, true, 1);
+	again_machine = &r;
+	assert_true(refresh_want(&r, T0, &a.waiter));
+	end_ok(&r, T0, 5, 3600);
+	assert_int_equal(a.generation, 5);
+	assert_int_equal(again_second.generation, 5);
+	refresh_wipe(&r);
+}
+
+static void
+token_that_came_dead(void **unused)
+{
+	struct refresh r;
+	struct refresh_token t = token(1, T0 - 10 * S, 5);
+	struct asker a;
+
+	(void)unused;
+	refresh_init(&r, 900 * S, true, 1);
+	assert_true(ask(&r, T0, &a));
+	refresh_ended(&r, T0, &t, NULL);
+	assert_int_equal(a.why.kind, DIAG_RETRY);
+	assert_int_equal(r.failures, 1);
+	refresh_wipe(&r);
+}
+
+/* A day with a lively server and a minute's tokens: requests are bounded. */
+static void
+no_storm(void **unused)
+{
+	struct refresh r;
+	unsigned requests = 0;
+	int64_t generation = 0;
+
+	(void)unused;
+	refresh_init(&r, 900 * S, true, 5);
+	for (int64_t t = T0; t < T0 + 3600 * S; t += S) {
+		struct asker a;
+		bool started = refresh_tick(&r, t);
+
+		if (!started)
+			started = ask(&r, t, &a);
+		if (started) {
+			requests++;
+			end_ok(&r, t, ++generation, 60);
+		}
+	}
+	/* Half of 60 s, at most a tenth of that earlier: 120 to 134. */
+	assert_in_range(requests, 120, 140);
+	refresh_wipe(&r);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(one_request_for_all),
+		cmocka_unit_test(min_life),
+		cmocka_unit_test(ahead_of_time),
+		cmocka_unit_test(providers_wish_and_daily),
+		cmocka_unit_test(valid_token_outlives_an_outage),
+		cmocka_unit_test(backs_off),
+		cmocka_unit_test(waits_by_kind),
+		cmocka_unit_test(a_person_is_needed),
+		cmocka_unit_test(rejected_token),
+		cmocka_unit_test(rejected_and_provider_away),
+		cmocka_unit_test(cancelled_waiter),
+		cmocka_unit_test(answer_asks_again),
+		cmocka_unit_test(token_that_came_dead),
+		cmocka_unit_test(no_storm),
+	};
+
+	return cmocka_run_group_tests_name("refresh", tests, NULL, NULL);
+}
