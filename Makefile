@@ -50,7 +50,7 @@ CORE	= $(CORE_PLUGIN) provider regfile inifile rules secret_ref \
 LIBS_CORE   = libcurl json-c libevent
 LIBS_AGENT  = $(LIBS_CORE) libsystemd
 AGENT	= $(patsubst helpers/%.c,%,$(filter-out helpers/cli%.c,$(wildcard helpers/*.c)))
-CLI	= $(patsubst helpers/%.c,%,$(wildcard helpers/cli*.c))
+CLI	= $(patsubst helpers/%.c,%,$(wildcard helpers/cli*.c)) clock privileges
 
 PRODUCTS = $(BUILD)/libxoauth2.so $(BUILD)/mailtokend $(BUILD)/mailtoken
 UNIT	= $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))

@@ -1,0 +1,264 @@
+/* cli.c - mailtoken: the command table, and what the commands share. */
+#include "cli.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include <curl/curl.h>
+
+#include "clock.h"
+
+#define CONF_PATH MAILTOKEN_SYSCONFDIR "/mailtoken/mailtoken.conf"
+
+/* clang-format off */
+static const struct {
+	const char *name, *args, *does;
+	int (*run)(struct cli *c, int argc, char *argv[]);
+} commands[] = {
+	{ "check", "[FILE]", "check the configuration, its files and the state", cmd_check },
+	{ "import", "ACCOUNT", "store a refresh token, read from standard input", cmd_import },
+	{ "refresh", "ACCOUNT", "renew the account's token now", cmd_refresh },
+	{ "reload", "", "let the agent read its configuration again", cmd_reload },
+	{ "status", "[--json] [ACCOUNT]", "show every account and what is wrong with it", cmd_status },
+	{ "token", "ACCOUNT", "print an access token, on one line", cmd_token },
+};
+
+static const int exit_codes[] = {
+	[DIAG_OK] = EX_OK,
+	[DIAG_RETRY] = EX_TEMPFAIL,
+	[DIAG_REAUTH] = EX_NOPERM,
+	[DIAG_CONFIG] = EX_CONFIG,
+	[DIAG_DENIED] = EX_NOPERM,
+	[DIAG_PROTO] = EX_PROTOCOL,
+	[DIAG_NOMEM] = EX_OSERR,
+};
+/* clang-format on */
+_Static_assert(sizeof(exit_codes) / sizeof(exit_codes[0]) == DIAG__COUNT,
+    "one exit code per kind");
+
+#define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+int
+cli_exit_code(enum diag_kind kind)
+{
+	return exit_codes[kind];
+}
+
+void
+cli_say(const char *fmt, ...)
+{
+	va_list ap;
+
+	fputs("mailtoken: ", stderr);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+}
+
+int
+cli_fail(const struct diag *d)
+{
+	cli_say("%s", d->text);
+	return cli_exit_code(d->kind);
+}
+
+static int
+usage(FILE *to)
+{
+	fputs("usage: mailtoken [-c file] [-s socket] command ...\n\n", to);
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		fprintf(to, "  %-7s %-18s  %s\n", commands[i].name,
+		    commands[i].args, commands[i].does);
+	fputs("\n  --version, --help\n", to);
+	return to == stdout ? EX_OK : EX_USAGE;
+}
+
+int
+cli_usage(const char *command)
+{
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		if (strcmp(commands[i].name, command) == 0)
+			fprintf(stderr, "usage: mailtoken %s %s\n",
+			    commands[i].name, commands[i].args);
+	return EX_USAGE;
+}
+
+static void
+complain(void *arg, const struct diag *d)
+{
+	(void)arg;
+	cli_say("%s", d->text);
+}
+
+struct config *
+cli_config(struct cli *c)
+{
+	if (c->config == NULL)
+		c->config = config_load(c->conf_path, complain, NULL);
+	return c->config;
+}
+
+const struct account *
+cli_account(struct cli *c, const char *name)
+{
+	const struct account *a = NULL;
+
+	if (!wire_account_ok(name))
+		cli_say("that is no account's name: 1 to %d printable "
+			"characters without blanks and without "
+			"/ \\ \" [ ] : ; *",
+		    WIRE_ACCOUNT_MAX);
+	else if (cli_config(c) != NULL &&
+		 (a = config_account(c->config, name)) == NULL)
+		cli_say("there is no account %s: add [account %s] to %s", name,
+		    name, c->conf_path);
+	return a;
+}
+
+static void
+ignore(void *arg, const struct diag *d)
+{
+	(void)arg;
+	(void)d;
+}
+
+/*
+ * The configuration may be unreadable for whoever asks for a token, and need
+ * not be right for that: then the default paths must do.
+ */
+static const char *
+socket_path(struct cli *c)
+{
+	const char *env = getenv("MAILTOKEN_SOCKET");
+
+	if (c->socket != NULL)
+		return c->socket;
+	if (env != NULL && *env != '\0')
+		return env;
+	if (c->config == NULL)
+		c->config = config_load(c->conf_path, ignore, NULL);
+	if (c->config != NULL && !c->config->listen_default)
+		return c->config->listen[0];
+	return NULL;
+}
+
+bool
+cli_agent(struct cli *c, struct token_agent *ret)
+{
+	auto_exchange struct exchange x = EXCHANGE_INIT;
+	struct diag d = DIAG_INIT;
+
+	token_agent_init(ret, socket_path(c), TOKEN_TIMEOUT_MS);
+	return exchange_open(&x, ret->path, ret->timeout_ms, &d) == 0;
+}
+
+int
+cli_no_agent(struct cli *c)
+{
+	auto_exchange struct exchange x = EXCHANGE_INIT;
+	struct diag d = DIAG_INIT;
+
+	if (exchange_open(&x, socket_path(c), TOKEN_TIMEOUT_MS, &d) == 0)
+		(void)diag_set(&d, DIAG_RETRY,
+		    "the agent has just come: "
+		    "try again");
+	return cli_fail(&d);
+}
+
+int
+cli_ask(const struct token_agent *a, const char *op, const char *account,
+    struct buf *answer, struct wire_msg *ret, struct diag *reterr)
+{
+	auto_buf struct buf request = BUF_INIT(WIRE_MAX_BYTES);
+
+	wire_put(&request, "version", WIRE_VERSION);
+	wire_put(&request, "op", op);
+	wire_put(&request, "account", account);
+	wire_end(&request);
+	if (request.failed)
+		return diag_nomem(reterr);
+	return token_agent_ask(a, &request, answer, ret, reterr);
+}
+
+const char *
+cli_span(int64_t seconds, char *text, size_t size)
+{
+	int64_t n = seconds < 0 ? -seconds : seconds;
+
+	if (n < 120)
+		(void)snprintf(text, size, "%lld s", (long long)n);
+	else if (n < 2 * 3600)
+		(void)snprintf(text, size, "%lld min", (long long)n / 60);
+	else if (n < 48 * 3600)
+		(void)snprintf(text, size, "%lld h", (long long)n / 3600);
+	else
+		(void)snprintf(text, size, "%lld days", (long long)n / 86400);
+	return text;
+}
+
+/* Tokens pass through here: no core, no ptrace, nothing world-readable. */
+static void
+harden(void)
+{
+	struct rlimit none = { 0, 0 };
+
+	(void)setrlimit(RLIMIT_CORE, &none);
+	(void)prctl(PR_SET_DUMPABLE, 0);
+	(void)umask(077);
+}
+
+static int
+run(struct cli *c, int argc, char *argv[])
+{
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		if (strcmp(commands[i].name, argv[0]) == 0)
+			return commands[i].run(c, argc, argv);
+	cli_say("there is no command '%s'", argv[0]);
+	return usage(stderr);
+}
+
+int
+main(int argc, char *argv[])
+{
+	struct cli c = { .conf_path = CONF_PATH };
+	int opt, rc;
+
+	if (argc == 2 && strcmp(argv[1], "--help") == 0)
+		return usage(stdout);
+	if (argc == 2 && strcmp(argv[1], "--version") == 0) {
+		puts("mailtoken " MAILTOKEN_VERSION);
+		return EX_OK;
+	}
+	while ((opt = getopt(argc, argv, "+c:s:")) != -1)
+		switch (opt) {
+		case 'c':
+			c.conf_path = optarg;
+			break;
+		case 's':
+			c.socket = optarg;
+			break;
+		default:
+			return usage(stderr);
+		}
+	if (optind >= argc)
+		return usage(stderr);
+	harden();
+	clock_start();
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+		return EX_SOFTWARE;
+	rc = run(&c, argc - optind, argv + optind);
+	config_unref(&c.config);
+	curl_global_cleanup();
+	/* Data that did not reach its reader is no success. */
+	if (fflush(stdout) != 0 && rc == EX_OK)
+		rc = EX_IOERR;
+	return rc;
+}

@@ -1,0 +1,66 @@
+/*
+ * cli.h - what mailtoken's commands share.  stdout is data, stderr is words;
+ * the exit code is one of sysexits(3) by the kind of the failure.
+ */
+#ifndef HELPERS_CLI_H
+#define HELPERS_CLI_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "config.h"
+#include "diag.h"
+#include "exchange.h"
+#include "store.h"
+#include "token_source.h"
+
+struct cli {
+	const char *conf_path;
+	const char *socket;    /* -s; NULL: not given */
+	struct config *config; /* once cli_config() has read it */
+};
+
+/* Commands: argv[0] is the command's own name.  They return an exit code. */
+int cmd_check(struct cli *c, int argc, char *argv[]);
+int cmd_import(struct cli *c, int argc, char *argv[]);
+int cmd_token(struct cli *c, int argc, char *argv[]);
+int cmd_status(struct cli *c, int argc, char *argv[]);
+int cmd_refresh(struct cli *c, int argc, char *argv[]);
+int cmd_reload(struct cli *c, int argc, char *argv[]);
+
+int cli_exit_code(enum diag_kind kind);
+/* Says it on stderr, and returns the exit code. */
+int cli_fail(const struct diag *d);
+/* "mailtoken: ..." on stderr. */
+void cli_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* The command was not given what its line in the usage says: EX_USAGE. */
+int cli_usage(const char *command);
+
+/* Reads the configuration, once; NULL after it has said what is wrong. */
+struct config *cli_config(struct cli *c);
+/* NULL after it has said that there is no such account. */
+const struct account *cli_account(struct cli *c, const char *name);
+
+/*
+ * The agent to talk to: -s, $MAILTOKEN_SOCKET, the configuration's first
+ * path, the default paths.  False: nobody answers there.
+ */
+bool cli_agent(struct cli *c, struct token_agent *ret);
+/* Says that nobody answers, and what to do: EX_TEMPFAIL. */
+int cli_no_agent(struct cli *c);
+
+/* op=OP [account=ACCOUNT] to the agent; see token_agent_ask(). */
+int cli_ask(const struct token_agent *a, const char *op, const char *account,
+    struct buf *answer, struct wire_msg *ret, struct diag *reterr);
+
+/*
+ * Without an agent, by the same core and under the same locks: the
+ * account's grant, renewed if it has to be or if force.
+ */
+int cli_renew(struct cli *c, const struct account *a, bool force,
+    struct grant *ret, struct diag *reterr);
+
+/* "59 min", "2 days": for people. */
+const char *cli_span(int64_t seconds, char *text, size_t size);
+
+#endif

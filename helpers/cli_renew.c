@@ -1,0 +1,160 @@
+/* cli_renew.c - a token without an agent, and the commands about renewing. */
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "cli.h"
+#include "clock.h"
+#include "http.h"
+#include "renew.h"
+
+struct outcome {
+	struct grant *grant;
+	struct diag *why;
+	int rc;
+};
+
+static void
+renewed(void *arg, const struct grant *g, const struct diag *unsaved,
+    const struct diag *why)
+{
+	struct outcome *o = arg;
+
+	if (g == NULL) {
+		*o->why = *why;
+		return;
+	}
+	if (unsaved != NULL)
+		cli_say("the new token could not be saved: %s", unsaved->text);
+	if (grant_copy(o->grant, g))
+		o->rc = 0;
+	else
+		(void)diag_nomem(o->why);
+}
+
+int
+cli_renew(struct cli *c, const struct account *a, bool force, struct grant *ret,
+    struct diag *reterr)
+{
+	struct outcome o = { .grant = ret, .why = reterr, .rc = -1 };
+	struct store store = STORE_INIT;
+	struct event_base *base = event_base_new();
+	struct http *http = NULL;
+	struct renew_env env;
+
+	if (base == NULL)
+		return diag_nomem(reterr);
+	if (store_open(&store, c->config->state_dir, reterr) == 0 &&
+	    (http = http_new(base, reterr)) != NULL) {
+		env = (struct renew_env){ .base = base,
+			.http = http,
+			.store = &store,
+			.now_s = clock_now_s };
+		if (renew_start(&env, a, NULL, a->min_life_s, force, renewed,
+			&o, reterr) != NULL)
+			(void)event_base_dispatch(base);
+	}
+	http_free(&http);
+	store_close(&store);
+	event_base_free(base);
+	return o.rc;
+}
+
+/* One line, or nothing: a reader takes whatever comes for the token. */
+static int
+print_token(const char *token, size_t n)
+{
+	if (fwrite(token, 1, n, stdout) != n || putchar('\n') == EOF ||
+	    fflush(stdout) != 0)
+		return EX_IOERR;
+	return EX_OK;
+}
+
+int
+cmd_token(struct cli *c, int argc, char *argv[])
+{
+	auto_token struct token token = TOKEN_INIT;
+	auto_grant struct grant grant = GRANT_INIT;
+	struct token_query q = { 0 };
+	struct token_agent agent;
+	const struct account *a;
+	struct diag d = DIAG_INIT;
+
+	if (argc != 2)
+		return cli_usage(argv[0]);
+	q.account = argv[1];
+	if (cli_agent(c, &agent)) {
+		if (agent.source.ops->get(&agent.source, &q, &token, &d) < 0)
+			return cli_fail(&d);
+		return print_token(token.value.ptr, token.value.len);
+	}
+	if ((a = cli_account(c, argv[1])) == NULL)
+		return EX_CONFIG;
+	if (cli_renew(c, a, false, &grant, &d) < 0) {
+		(void)diag_wrap(&d, "account %s", a->name);
+		return cli_fail(&d);
+	}
+	return print_token(grant.access_token.ptr, grant.access_token.len);
+}
+
+static void
+say_renewed(const char *account, int64_t expires_at)
+{
+	char span[32];
+
+	cli_say("account %s: renewed, the new token lives %s", account,
+	    cli_span(expires_at - clock_now_s(), span, sizeof(span)));
+}
+
+int
+cmd_refresh(struct cli *c, int argc, char *argv[])
+{
+	auto_buf struct buf answer = BUF_INIT(WIRE_MAX_BYTES);
+	auto_grant struct grant grant = GRANT_INIT;
+	struct token_agent agent;
+	const struct account *a;
+	struct wire_msg msg;
+	struct diag d = DIAG_INIT;
+	int64_t expires_at = 0;
+
+	if (argc != 2)
+		return cli_usage(argv[0]);
+	if (cli_agent(c, &agent)) {
+		if (cli_ask(&agent, "refresh", argv[1], &answer, &msg, &d) < 0)
+			return cli_fail(&d);
+		(void)wire_get_int(&msg, "expires_at", &expires_at);
+		say_renewed(argv[1], expires_at);
+		return EX_OK;
+	}
+	if ((a = cli_account(c, argv[1])) == NULL)
+		return EX_CONFIG;
+	if (cli_renew(c, a, true, &grant, &d) < 0) {
+		(void)diag_wrap(&d, "account %s", a->name);
+		return cli_fail(&d);
+	}
+	say_renewed(a->name, grant.expires_at);
+	return EX_OK;
+}
+
+int
+cmd_reload(struct cli *c, int argc, char *argv[])
+{
+	auto_buf struct buf answer = BUF_INIT(WIRE_MAX_BYTES);
+	struct token_agent agent;
+	struct wire_msg msg;
+	struct diag d = DIAG_INIT;
+	int64_t n = 0;
+
+	if (argc != 1)
+		return cli_usage(argv[0]);
+	if (!cli_agent(c, &agent))
+		return cli_no_agent(c);
+	if (cli_ask(&agent, "reload", NULL, &answer, &msg, &d) < 0)
+		return cli_fail(&d);
+	(void)wire_get_int(&msg, "accounts", &n);
+	cli_say("reloaded: %lld account%s", (long long)n, n == 1 ? "" : "s");
+	return EX_OK;
+}

@@ -1,0 +1,146 @@
+/* cli_status.c - mailtoken status: a table for people, JSON for programs. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include <json-c/json.h>
+
+#include "cli.h"
+#include "clock.h"
+
+struct report {
+	json_object *rows; /* --json; NULL: a table */
+	unsigned lines;
+	enum diag_kind worst; /* what a monitor must know */
+};
+
+/* What is copied into JSON; the second list holds numbers. */
+static const char *const words[] = { "account", "provider", "grant", "state",
+	"text" };
+static const char *const numbers[] = { "generation", "expires_at", "renewed_at",
+	"next_at", "login_at", "waiting", "failures" };
+
+static void
+add_json(json_object *rows, const struct wire_msg *msg)
+{
+	json_object *row = json_object_new_object();
+	int64_t n;
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (wire_get(msg, words[i]) != NULL)
+			json_object_object_add(row, words[i],
+			    json_object_new_string(wire_get(msg, words[i])));
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		if (wire_get_int(msg, numbers[i], &n))
+			json_object_object_add(
+			    row, numbers[i], json_object_new_int64(n));
+	json_object_array_add(rows, row);
+}
+
+static const char *
+until(const struct wire_msg *msg, const char *key, char *text, size_t size)
+{
+	int64_t at = 0, left;
+
+	(void)wire_get_int(msg, key, &at);
+	left = at - clock_now_s();
+	if (at == 0)
+		return "-";
+	return left <= 0 ? "now" : cli_span(left, text, size);
+}
+
+static const char *
+since(const struct wire_msg *msg, const char *key, char *text, size_t size)
+{
+	int64_t at = 0;
+
+	(void)wire_get_int(msg, key, &at);
+	return at == 0 ? "-" : cli_span(clock_now_s() - at, text, size);
+}
+
+static void
+add_line(struct report *r, const struct wire_msg *msg)
+{
+	const char *text = wire_get(msg, "text");
+	char left[32], next[32], ago[32];
+
+	if (r->lines++ == 0)
+		printf("%-32s %-7s %-10s %-10s %-10s\n", "ACCOUNT", "STATE",
+		    "TOKEN", "RENEWS IN", "RENEWED");
+	printf("%-32s %-7s %-10s %-10s %-10s\n", wire_get(msg, "account"),
+	    wire_get(msg, "state"),
+	    until(msg, "expires_at", left, sizeof(left)),
+	    until(msg, "next_at", next, sizeof(next)),
+	    since(msg, "renewed_at", ago, sizeof(ago)));
+	if (text != NULL)
+		printf("    %s\n", text);
+}
+
+static int
+each(void *arg, const struct wire_msg *msg, struct diag *reterr)
+{
+	struct report *r = arg;
+	const char *state = wire_get(msg, "state");
+	enum diag_kind kind = DIAG_OK;
+
+	if (wire_get(msg, "more") == NULL)
+		return 0;
+	if (wire_get(msg, "account") == NULL || state == NULL)
+		return diag_set(reterr, DIAG_PROTO,
+		    "the agent's status lacks a name or a state");
+	(void)diag_kind_parse(state, &kind);
+	if (kind > r->worst)
+		r->worst = kind;
+	if (r->rows != NULL)
+		add_json(r->rows, msg);
+	else
+		add_line(r, msg);
+	return 0;
+}
+
+static int
+report(const struct token_agent *agent, const char *account, struct report *r)
+{
+	auto_buf struct buf request = BUF_INIT(WIRE_MAX_BYTES);
+	struct diag d = DIAG_INIT;
+
+	wire_put(&request, "version", WIRE_VERSION);
+	wire_put(&request, "op", "status");
+	wire_put(&request, "account", account);
+	wire_end(&request);
+	if (request.failed)
+		(void)diag_nomem(&d);
+	if (request.failed ||
+	    token_agent_ask_many(agent, &request, each, r, &d) < 0)
+		return cli_fail(&d);
+	if (r->rows != NULL)
+		puts(json_object_to_json_string_ext(
+		    r->rows, JSON_C_TO_STRING_PRETTY));
+	return cli_exit_code(r->worst);
+}
+
+int
+cmd_status(struct cli *c, int argc, char *argv[])
+{
+	struct report r = { .worst = DIAG_OK };
+	struct token_agent agent;
+	const char *account = NULL;
+	bool json = false;
+	int rc;
+
+	for (int i = 1; i < argc; i++)
+		if (strcmp(argv[i], "--json") == 0)
+			json = true;
+		else if (account == NULL && argv[i][0] != '-')
+			account = argv[i];
+		else
+			return cli_usage(argv[0]);
+	if (!cli_agent(c, &agent))
+		return cli_no_agent(c);
+	if (json)
+		r.rows = json_object_new_array();
+	rc = report(&agent, account, &r);
+	json_object_put(r.rows);
+	return rc;
+}

@@ -1,0 +1,34 @@
+/*
+ * listener.h - the agent's sockets: handed over by systemd, or its own.
+ */
+#ifndef HELPERS_LISTENER_H
+#define HELPERS_LISTENER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "diag.h"
+
+#define LISTENERS_MAX 16
+
+struct listeners {
+	struct {
+		int fd;
+		char *path; /* of our own; NULL: systemd's */
+	} item[LISTENERS_MAX];
+	size_t n;
+};
+
+/*
+ * Sockets that systemd hands over win; else one is made at each of the paths
+ * (NULL-ended).  Directories that are missing are made, 0755.  A socket that
+ * is left over is replaced, one that another agent answers at is refused.
+ * Everybody may connect: who may have what is decided per request.
+ * Returns -1 with *reterr (CONFIG, RETRY).
+ */
+int
+listeners_open(struct listeners *l, char *const paths[], struct diag *reterr);
+/* Closes all; removes our own from the file system where we still may. */
+void listeners_close(struct listeners *l);
+
+#endif

@@ -1,0 +1,36 @@
+/*
+ * log.h - one line per event, at the edge, in the form
+ *
+ *     event=token account=relay@contoso.com service=smtp uid=104 result=ok
+ *
+ * to syslog (facility mail) or to standard error.  Values with blanks are
+ * quoted, control characters become '?', long ones are cut.  Nothing of type
+ * struct secret can be given to it.
+ */
+#ifndef HELPERS_LOG_H
+#define HELPERS_LOG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <syslog.h>
+
+/* to_stderr: lines go to standard error instead of syslog. */
+void log_open(const char *program, bool to_stderr);
+
+/* Lines below this priority (LOG_DEBUG is lowest) are left out. */
+void log_set_level(int priority);
+
+/* A line under construction; a value of its scope, nothing to free. */
+struct log_line {
+	int priority;
+	unsigned len;
+	char text[1024];
+};
+
+struct log_line log_event(int priority, const char *event);
+/* NULL and "" leave the field out. */
+void log_str(struct log_line *l, const char *key, const char *value);
+void log_int(struct log_line *l, const char *key, int64_t value);
+void log_send(struct log_line *l);
+
+#endif

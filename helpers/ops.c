@@ -1,0 +1,327 @@
+#include "ops.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "clock.h"
+#include "log.h"
+
+enum op { OP_GET, OP_REJECT, OP_STATUS, OP_REFRESH, OP_RELOAD, OP__COUNT };
+
+static void op_get(struct session *s, const struct wire_msg *msg);
+static void op_reject(struct session *s, const struct wire_msg *msg);
+static void op_status(struct session *s, const struct wire_msg *msg);
+static void op_refresh(struct session *s, const struct wire_msg *msg);
+static void op_reload(struct session *s, const struct wire_msg *msg);
+
+static const struct {
+	const char *name;
+	void (*run)(struct session *s, const struct wire_msg *msg);
+	bool admin_only;
+} ops[] = {
+	[OP_GET] = { .name = "get", .run = op_get, .admin_only = false },
+	[OP_REJECT] = { .name = "reject",
+	    .run = op_reject,
+	    .admin_only = false },
+	[OP_STATUS] = { .name = "status",
+	    .run = op_status,
+	    .admin_only = true },
+	[OP_REFRESH] = { .name = "refresh",
+	    .run = op_refresh,
+	    .admin_only = true },
+	[OP_RELOAD] = { .name = "reload",
+	    .run = op_reload,
+	    .admin_only = true },
+};
+_Static_assert(sizeof(ops) / sizeof(ops[0]) == OP__COUNT, "one row per op");
+
+/* The line that every request leaves: who asked for what, how it ended. */
+static struct log_line
+log_request(const struct session *s, int priority, const char *event,
+    enum diag_kind result)
+{
+	struct log_line l = log_event(priority, event);
+
+	log_str(&l, "account", s->what.account);
+	log_str(&l, "service", s->what.service);
+	log_int(&l, "uid", s->peer.uid);
+	log_int(&l, "pid", s->peer.pid);
+	log_str(&l, "host", s->what.host);
+	log_str(&l, "user", s->what.user);
+	log_str(&l, "result", diag_kind_name(result));
+	return l;
+}
+
+static const char *
+event_of(const struct session *s)
+{
+	return strcmp(s->what.op, "get") == 0 ? "token" : s->what.op;
+}
+
+/* Logs it and says it. */
+static void
+fail(struct session *s, const struct diag *d)
+{
+	struct log_line l = log_request(s, LOG_WARNING, event_of(s), d->kind);
+
+	log_str(&l, "text", d->text);
+	log_send(&l);
+	session_error(s, d);
+}
+
+static void
+copy_field(char *to, size_t size, const char *value)
+{
+	if (value != NULL)
+		(void)snprintf(to, size, "%s", value);
+}
+
+static void
+remember(struct session *s, const struct wire_msg *msg)
+{
+	copy_field(
+	    s->what.account, sizeof(s->what.account), wire_get(msg, "account"));
+	copy_field(
+	    s->what.service, sizeof(s->what.service), wire_get(msg, "service"));
+	copy_field(s->what.host, sizeof(s->what.host), wire_get(msg, "host"));
+	copy_field(s->what.user, sizeof(s->what.user), wire_get(msg, "user"));
+}
+
+void
+ops_run(struct session *s, const struct wire_msg *msg)
+{
+	const char *version = wire_get(msg, "version");
+	const char *name = wire_get(msg, "op");
+	struct diag d = DIAG_INIT;
+	enum op op = 0;
+
+	s->what.op = "request";
+	remember(s, msg);
+	while (op < OP__COUNT && (name == NULL || strcmp(ops[op].name, name)))
+		op++;
+	if (version == NULL || strcmp(version, WIRE_VERSION) != 0) {
+		(void)diag_set(&d, DIAG_PROTO,
+		    "this agent speaks version " WIRE_VERSION
+		    " of its protocol, the request another");
+		fail(s, &d);
+		return;
+	}
+	if (op == OP__COUNT) {
+		(void)diag_set(&d, DIAG_PROTO, "unknown op");
+		fail(s, &d);
+		return;
+	}
+	s->what.op = ops[op].name;
+	if (ops[op].admin_only && !peer_is_ours(&s->peer) &&
+	    !peer_allowed(s->fd, &s->peer, &s->server->config->admin)) {
+		(void)diag_set(&d, DIAG_DENIED,
+		    "uid %u may not %s: run it as root, or add the user to "
+		    "'admin' in %s",
+		    (unsigned)s->peer.uid, s->what.op, s->server->config->path);
+		fail(s, &d);
+		return;
+	}
+	ops[op].run(s, msg);
+}
+
+/* The account of the request; NULL, and it has been answered. */
+static struct live *
+find_account(struct session *s)
+{
+	struct diag d = DIAG_INIT;
+	struct live *l;
+
+	if (!wire_account_ok(s->what.account)) {
+		s->what.account[0] = '\0';
+		(void)diag_set(&d, DIAG_PROTO,
+		    "the request names no account, or not as one may be "
+		    "named");
+		fail(s, &d);
+		return NULL;
+	}
+	l = accounts_find(s->server->accounts, s->what.account);
+	if (l == NULL) {
+		(void)diag_set(&d, DIAG_CONFIG,
+		    "there is no account %s: add [account %s] to %s and run "
+		    "mailtoken reload",
+		    s->what.account, s->what.account, s->server->config->path);
+		fail(s, &d);
+	}
+	return l;
+}
+
+/* May this peer have the account's token, for this service? */
+static struct live *
+find_allowed(struct session *s)
+{
+	struct live *l = find_account(s);
+	const struct account *a;
+	struct diag d = DIAG_INIT;
+	unsigned service;
+
+	if (l == NULL)
+		return NULL;
+	a = live_config(l);
+	if (!peer_is_ours(&s->peer) &&
+	    !peer_allowed(s->fd, &s->peer, &a->allow)) {
+		(void)diag_set(&d, DIAG_DENIED,
+		    "uid %u may not use account %s: add its user to 'allow' "
+		    "in %s, line %u",
+		    (unsigned)s->peer.uid, a->name, a->config->path, a->line);
+		fail(s, &d);
+		return NULL;
+	}
+	service = service_parse(s->what.service);
+	if (a->services != 0 && service != 0 && (a->services & service) == 0) {
+		(void)diag_set(&d, DIAG_CONFIG,
+		    "account %s is not for %s: add it to 'services' in %s, "
+		    "line %u, and log in again if the grant is delegated",
+		    a->name, s->what.service, a->config->path, a->line);
+		fail(s, &d);
+		return NULL;
+	}
+	return l;
+}
+
+static void
+answer_token(
+    struct waiter *w, const struct refresh_token *tok, const struct diag *why)
+{
+	struct session *s = (struct session *)w;
+	struct log_line l;
+
+	session_answered(s);
+	if (tok == NULL) {
+		struct diag d = *why;
+
+		(void)diag_wrap(&d, "account %s", s->what.account);
+		fail(s, &d);
+		return;
+	}
+	l = log_request(s, LOG_INFO, event_of(s), DIAG_OK);
+	log_int(&l, "generation", tok->generation);
+	log_int(&l, "life", (tok->expires_ms - clock_now_ms()) / 1000);
+	log_send(&l);
+
+	session_begin(s, "ok");
+	wire_put(&s->out, "account", s->what.account);
+	wire_put_int(&s->out, "generation", tok->generation);
+	wire_put_int(&s->out, "expires_at", tok->expires_ms / 1000);
+	if (strcmp(s->what.op, "get") == 0)
+		wire_put_bytes(
+		    &s->out, "token", tok->value.ptr, tok->value.len);
+	session_finish(s);
+}
+
+static void
+op_get(struct session *s, const struct wire_msg *msg)
+{
+	struct live *l = find_allowed(s);
+
+	(void)msg;
+	if (l == NULL)
+		return;
+	s->waiter.answer = answer_token;
+	session_ask(s, l, live_want);
+}
+
+static void
+op_refresh(struct session *s, const struct wire_msg *msg)
+{
+	struct live *l = find_account(s);
+
+	(void)msg;
+	if (l == NULL)
+		return;
+	s->waiter.answer = answer_token;
+	session_ask(s, l, live_refresh);
+}
+
+static void
+op_reject(struct session *s, const struct wire_msg *msg)
+{
+	struct live *l = find_allowed(s);
+	struct diag d = DIAG_INIT;
+	struct log_line line;
+	int64_t generation;
+
+	if (l == NULL)
+		return;
+	if (!wire_get_int(msg, "generation", &generation)) {
+		(void)diag_set(&d, DIAG_PROTO, "reject needs a generation");
+		fail(s, &d);
+		return;
+	}
+	line = log_request(s, LOG_WARNING, "reject", DIAG_OK);
+	log_int(&line, "generation", generation);
+	log_str(&line, "reason", wire_get(msg, "reason"));
+	log_send(&line);
+	live_reject(l, generation);
+	session_begin(s, "ok");
+	session_finish(s);
+}
+
+static bool
+put_status(void *arg, struct live *l)
+{
+	struct session *s = arg;
+	struct live_status st;
+
+	live_status(l, &st);
+	wire_put(&s->out, "version", WIRE_VERSION);
+	wire_put(&s->out, "status", "ok");
+	wire_put_int(&s->out, "more", 1);
+	wire_put(&s->out, "account", st.account->name);
+	wire_put(&s->out, "provider", st.account->provider);
+	wire_put(&s->out, "grant",
+	    st.account->grant == GRANT_REFRESH_TOKEN ? "refresh_token" :
+						       "client_credentials");
+	wire_put(&s->out, "state", st.state);
+	wire_put_int(&s->out, "generation", st.generation);
+	wire_put_int(&s->out, "expires_at", st.expires_at);
+	wire_put_int(&s->out, "renewed_at", st.renewed_at);
+	wire_put_int(&s->out, "next_at", st.next_at);
+	wire_put_int(&s->out, "login_at", st.login_at);
+	wire_put_int(&s->out, "waiting", st.waiting);
+	wire_put_int(&s->out, "failures", st.failures);
+	if (*st.text != '\0')
+		wire_put(&s->out, "text", st.text);
+	wire_end(&s->out);
+	return !s->out.failed;
+}
+
+static void
+op_status(struct session *s, const struct wire_msg *msg)
+{
+	struct live *l = NULL;
+
+	if (wire_get(msg, "account") != NULL && (l = find_account(s)) == NULL)
+		return;
+	if (l != NULL)
+		(void)put_status(s, l);
+	else
+		accounts_each(s->server->accounts, put_status, s);
+	wire_put(&s->out, "version", WIRE_VERSION);
+	wire_put(&s->out, "status", "ok");
+	wire_put_int(
+	    &s->out, "accounts", (int64_t)accounts_count(s->server->accounts));
+	wire_put(&s->out, "version_agent", MAILTOKEN_VERSION);
+	wire_put_int(&s->out, "started_at", s->server->started_at);
+	session_finish(s);
+}
+
+static void
+op_reload(struct session *s, const struct wire_msg *msg)
+{
+	struct diag d = DIAG_INIT;
+
+	(void)msg;
+	if (server_reload(s->server, &d) < 0) {
+		fail(s, &d);
+		return;
+	}
+	session_begin(s, "ok");
+	wire_put_int(
+	    &s->out, "accounts", (int64_t)accounts_count(s->server->accounts));
+	session_finish(s);
+}

@@ -1,0 +1,33 @@
+/*
+ * peer.h - who is at the other end of a UNIX socket, as the kernel says
+ * (SO_PEERCRED, SO_PEERGROUPS), and how many connections each uid has.
+ */
+#ifndef HELPERS_PEER_H
+#define HELPERS_PEER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "config.h"
+
+struct peer {
+	uid_t uid;
+	gid_t gid;
+	pid_t pid;
+};
+
+/* False if the kernel does not say: then nothing may be allowed. */
+bool peer_of(int fd, struct peer *ret);
+
+/* The peer, or a group that it is in, is in the list. */
+bool peer_allowed(int fd, const struct peer *p, const struct rules *r);
+
+/* root and the agent's own uid. */
+bool peer_is_ours(const struct peer *p);
+
+/* One more connection for uid; false if it has max already. */
+bool peer_count_in(uid_t uid, unsigned max);
+void peer_count_out(uid_t uid);
+
+#endif

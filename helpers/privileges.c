@@ -1,0 +1,75 @@
+#include "privileges.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+void
+privileges_harden(void)
+{
+	struct rlimit none = { 0, 0 };
+	struct rlimit files;
+
+	(void)setrlimit(RLIMIT_CORE, &none);
+	(void)prctl(PR_SET_DUMPABLE, 0);
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &files);
+	}
+}
+
+static const struct passwd *
+find_user(const char *user, struct diag *reterr)
+{
+	const struct passwd *pw;
+
+	errno = 0;
+	if ((pw = getpwnam(user)) == NULL)
+		(void)diag_set(reterr, DIAG_CONFIG,
+		    "there is no user %s%s%s: useradd --system "
+		    "--no-create-home --shell /usr/sbin/nologin %s",
+		    user, errno != 0 ? ": " : "",
+		    errno != 0 ? strerror(errno) : "", user);
+	return pw;
+}
+
+int
+privileges_state_dir(const char *dir, const char *user, struct diag *reterr)
+{
+	const struct passwd *pw;
+	struct stat st;
+
+	if (geteuid() != 0 || stat(dir, &st) == 0)
+		return 0;
+	if ((pw = find_user(user, reterr)) == NULL)
+		return -1;
+	if (mkdir(dir, 0700) < 0 || chown(dir, pw->pw_uid, pw->pw_gid) < 0)
+		return diag_set(reterr, DIAG_CONFIG, "state directory %s: %s",
+		    dir, strerror(errno));
+	return 0;
+}
+
+int
+privileges_drop(const char *user, struct diag *reterr)
+{
+	const struct passwd *pw;
+
+	if (geteuid() != 0)
+		return 0;
+	if ((pw = find_user(user, reterr)) == NULL)
+		return -1;
+	if (initgroups(user, pw->pw_gid) < 0 ||
+	    setresgid(pw->pw_gid, pw->pw_gid, pw->pw_gid) < 0 ||
+	    setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid) < 0)
+		return diag_set(reterr, DIAG_CONFIG,
+		    "cannot become user %s: %s", user, strerror(errno));
+	if (pw->pw_uid != 0 && setuid(0) == 0)
+		return diag_set(reterr, DIAG_CONFIG,
+		    "cannot give up root for user %s", user);
+	return 0;
+}

@@ -1,0 +1,25 @@
+/*
+ * privileges.h - how the agent stops being root, and what it denies itself.
+ */
+#ifndef HELPERS_PRIVILEGES_H
+#define HELPERS_PRIVILEGES_H
+
+#include "diag.h"
+
+/* No core, no ptrace by others of the same uid, room for descriptors. */
+void privileges_harden(void);
+
+/*
+ * As root: makes the state directory (0700) for the user if it is missing.
+ * Otherwise, and if it is there, does nothing.  *reterr is CONFIG.
+ */
+int
+privileges_state_dir(const char *dir, const char *user, struct diag *reterr);
+
+/*
+ * As root: becomes the user, for good, with its groups.  Otherwise does
+ * nothing.  *reterr is CONFIG.
+ */
+int privileges_drop(const char *user, struct diag *reterr);
+
+#endif

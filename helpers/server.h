@@ -1,0 +1,34 @@
+/*
+ * server.h - what the agent's parts share while it runs: made by agent.c,
+ * seen by the sessions and their operations.
+ */
+#ifndef HELPERS_SERVER_H
+#define HELPERS_SERVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "accounts.h"
+#include "config.h"
+#include "diag.h"
+
+struct event_base;
+
+struct server {
+	struct event_base *base;
+	struct config *config;
+	struct accounts *accounts;
+	unsigned sessions;  /* connections now */
+	int64_t started_at; /* Unix seconds */
+	bool leaving;	    /* SIGTERM has come */
+};
+
+/*
+ * Reads the configuration again; a bad one is refused with *reterr (CONFIG:
+ * its first error; all are logged) and the old one stays.
+ */
+int server_reload(struct server *s, struct diag *reterr);
+/* A session has ended: the last one lets a leaving agent go. */
+void server_session_ended(struct server *s);
+
+#endif

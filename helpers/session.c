@@ -1,0 +1,271 @@
+#include "session.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "clock.h"
+#include "log.h"
+#include "ops.h"
+
+#define READ_STEP 4096
+
+static void
+session_free(struct session *s)
+{
+	struct server *server = s->server;
+
+	if (s->waits_for != NULL)
+		live_cancel(s->waits_for, &s->waiter);
+	if (s->event != NULL)
+		event_free(s->event);
+	(void)close(s->fd);
+	peer_count_out(s->peer.uid);
+	buf_wipe(&s->in);
+	buf_wipe(&s->out);
+	free(s);
+	server->sessions--;
+	server_session_ended(server);
+}
+
+static void on_event(evutil_socket_t fd, short what, void *arg);
+
+/* Waits for the descriptor (what may be 0) or for the deadline. */
+static void
+session_watch(struct session *s, short what)
+{
+	int64_t left = s->deadline_ms - clock_now_ms();
+	struct timeval tv = { 0, 0 };
+
+	if (left > 0) {
+		tv.tv_sec = (time_t)(left / 1000);
+		tv.tv_usec = (suseconds_t)(left % 1000 * 1000);
+	}
+	if (s->event == NULL)
+		s->event = event_new(s->server->base, -1, 0, on_event, s);
+	if (s->event == NULL || event_del(s->event) < 0 ||
+	    event_assign(s->event, s->server->base, what != 0 ? s->fd : -1,
+		what, on_event, s) < 0 ||
+	    event_add(s->event, &tv) < 0)
+		session_free(s);
+}
+
+static void
+send_some(struct session *s)
+{
+	while (s->sent < s->out.len) {
+		ssize_t n = send(s->fd, s->out.ptr + s->sent,
+		    s->out.len - s->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (n > 0) {
+			s->sent += (size_t)n;
+		} else if (n < 0 && errno == EINTR) {
+			continue;
+		} else if (n < 0 && errno == EAGAIN) {
+			session_watch(s, EV_WRITE);
+			return;
+		} else {
+			break;
+		}
+	}
+	session_free(s);
+}
+
+void
+session_begin(struct session *s, const char *status)
+{
+	buf_wipe(&s->in);
+	wire_put(&s->out, "version", WIRE_VERSION);
+	wire_put(&s->out, "status", status);
+}
+
+void
+session_finish(struct session *s)
+{
+	struct diag d = DIAG_INIT;
+
+	s->deadline_ms = clock_now_ms() + SESSION_WRITE_MS;
+	wire_end(&s->out);
+	if (s->out.failed) {
+		buf_wipe(&s->out);
+		(void)diag_nomem(&d);
+		wire_put(&s->out, "version", WIRE_VERSION);
+		wire_put(&s->out, "status", "error");
+		wire_put(&s->out, "kind", diag_kind_name(d.kind));
+		wire_put(&s->out, "text", d.text);
+		wire_end(&s->out);
+	}
+	send_some(s);
+}
+
+void
+session_error(struct session *s, const struct diag *d)
+{
+	session_begin(s, "error");
+	wire_put(&s->out, "kind", diag_kind_name(d->kind));
+	wire_put(&s->out, "text", d->text);
+	if (d->retry_after_s > 0)
+		wire_put_int(&s->out, "retry_after", d->retry_after_s);
+	session_finish(s);
+}
+
+void
+session_ask(struct session *s, struct live *l,
+    void (*ask)(struct live *l, struct waiter *w))
+{
+	bool answered = false;
+
+	s->waits_for = l;
+	s->answered = &answered;
+	ask(l, &s->waiter);
+	if (answered)
+		return;
+	s->answered = NULL;
+	s->deadline_ms = clock_now_ms() + SESSION_ANSWER_MS;
+	session_watch(s, EV_READ);
+}
+
+void
+session_answered(struct session *s)
+{
+	if (s->answered != NULL)
+		*s->answered = true;
+	s->answered = NULL;
+	s->waits_for = NULL;
+}
+
+static void
+refuse(struct session *s, const char *text)
+{
+	struct diag d = DIAG_INIT;
+
+	(void)diag_set(&d, DIAG_PROTO, "%s", text);
+	session_error(s, &d);
+}
+
+/* Reads what is there; the request is handled as soon as it is whole. */
+static void
+read_some(struct session *s)
+{
+	struct diag d = DIAG_INIT;
+	struct wire_msg msg;
+	char *room = buf_room(&s->in, READ_STEP);
+	ssize_t n;
+
+	if (room == NULL) {
+		refuse(s, "the request is too long");
+		return;
+	}
+	n = recv(s->fd, room, READ_STEP, MSG_DONTWAIT);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+		session_watch(s, EV_READ);
+		return;
+	}
+	if (n <= 0) {
+		session_free(s);
+		return;
+	}
+	s->in.len += (size_t)n;
+	n = wire_parse(s->in.ptr, s->in.len, WIRE_MAX_BYTES, &msg, &d);
+	if (n < 0) {
+		struct log_line l = log_event(LOG_WARNING, "bad-request");
+
+		log_int(&l, "uid", s->peer.uid);
+		log_str(&l, "text", d.text);
+		log_send(&l);
+		session_error(s, &d);
+	} else if (n == 0) {
+		session_watch(s, EV_READ);
+	} else {
+		ops_run(s, &msg);
+	}
+}
+
+/* While it waits for its answer, a client can only hang up or be late. */
+static void
+still_there(struct session *s, short what)
+{
+	struct diag d = DIAG_INIT;
+	char byte;
+	ssize_t n;
+
+	if ((what & EV_TIMEOUT) != 0) {
+		live_cancel(s->waits_for, &s->waiter);
+		(void)diag_set(&d, DIAG_RETRY,
+		    "the provider has not answered yet; the agent keeps "
+		    "waiting for it");
+		d.retry_after_s = 5;
+		s->waiter.answer(&s->waiter, NULL, &d);
+		return;
+	}
+	n = recv(s->fd, &byte, 1, MSG_DONTWAIT | MSG_PEEK);
+	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
+		session_free(s);
+		return;
+	}
+	/* It talks on: deaf to that, but the deadline stays. */
+	session_watch(s, 0);
+}
+
+static void
+on_event(evutil_socket_t fd, short what, void *arg)
+{
+	struct session *s = arg;
+
+	(void)fd;
+	if (s->waits_for != NULL)
+		still_there(s, what);
+	else if ((what & EV_TIMEOUT) != 0)
+		session_free(s);
+	else if ((what & EV_WRITE) != 0)
+		send_some(s);
+	else
+		read_some(s);
+}
+
+static void
+over_limit(struct server *server, int fd, uid_t uid)
+{
+	static const char busy[] =
+	    "version=1\nstatus=error\nkind=retry\n"
+	    "text=the agent has too many connections, or this uid has\n\n";
+	struct log_line l = log_event(LOG_WARNING, "too-many-connections");
+
+	log_int(&l, "uid", uid);
+	log_int(&l, "connections", server->sessions);
+	log_send(&l);
+	(void)send(fd, busy, sizeof(busy) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+	(void)close(fd);
+}
+
+void
+session_start(struct server *server, int fd)
+{
+	struct peer peer = { (uid_t)-1, (gid_t)-1, 0 };
+	struct session *s;
+
+	if (!peer_of(fd, &peer) ||
+	    server->sessions >= server->config->max_connections ||
+	    !peer_count_in(peer.uid, server->config->max_connections_per_uid)) {
+		over_limit(server, fd, peer.uid);
+		return;
+	}
+	if ((s = calloc(1, sizeof(*s))) == NULL) {
+		peer_count_out(peer.uid);
+		(void)close(fd);
+		return;
+	}
+	s->server = server;
+	s->fd = fd;
+	s->peer = peer;
+	s->deadline_ms = clock_now_ms() + SESSION_READ_MS;
+	buf_init(&s->in, WIRE_MAX_BYTES + READ_STEP);
+	buf_init(&s->out, SESSION_OUT_MAX);
+	server->sessions++;
+	/* Nearly always the request is there already. */
+	read_some(s);
+}
