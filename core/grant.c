@@ -15,6 +15,7 @@ static const struct {
 	{ "expires_at", offsetof(struct grant, expires_at) },
 	{ "refresh_at", offsetof(struct grant, refresh_at) },
 	{ "login_at", offsetof(struct grant, login_at) },
+	{ "binding", offsetof(struct grant, binding) },
 }, secrets[] = {
 	{ "refresh_token", offsetof(struct grant, refresh_token) },
 	{ "previous_refresh_token",

@@ -26,8 +26,10 @@ struct grant {
 	int64_t expires_at;
 	int64_t refresh_at;		/* the provider's wish; 0: none */
 	int64_t login_at;		/* of the last import or login */
+	int64_t binding;	/* account_binding() when the access token was
+				 * asked for; 0: not known */
 };
-#define GRANT_INIT { 0, SECRET_INIT, SECRET_INIT, SECRET_INIT, 0, 0, 0, 0 }
+#define GRANT_INIT { 0, SECRET_INIT, SECRET_INIT, SECRET_INIT, 0, 0, 0, 0, 0 }
 void grant_wipe(struct grant *g);
 /* On false (out of memory) *to is as it was. */
 bool grant_copy(struct grant *to, const struct grant *from);

@@ -38,14 +38,19 @@ jitter(struct refresh *r, int64_t below)
  * every message: then half of the life must do.
  */
 int64_t
+refresh_fit_life(int64_t min_life, int64_t life)
+{
+	return life <= min_life + min_life / 8 ? life / 2 : min_life;
+}
+
+int64_t
 refresh_min_life_ms(const struct refresh *r)
 {
 	int64_t life = r->token.expires_ms - r->token.obtained_ms;
 
-	if (r->token.value.ptr != NULL &&
-	    life <= r->min_life_ms + r->min_life_ms / 8)
-		return life / 2;
-	return r->min_life_ms;
+	return r->token.value.ptr != NULL ?
+	    refresh_fit_life(r->min_life_ms, life) :
+	    r->min_life_ms;
 }
 
 /* Has a token that no server refused and that lives at least margin more. */

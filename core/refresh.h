@@ -109,7 +109,12 @@ bool refresh_tick(struct refresh *r, int64_t now);
 void refresh_ended(struct refresh *r, int64_t now, struct refresh_token *tok,
     const struct diag *why);
 
-/* Milliseconds of life that make a token fit to be handed out. */
+/* Milliseconds of life that make the machine's token fit to be handed out. */
 int64_t refresh_min_life_ms(const struct refresh *r);
+/*
+ * The rule behind it, in any unit: min_life, or half of the token's whole
+ * life if that is hardly longer.
+ */
+int64_t refresh_fit_life(int64_t min_life, int64_t life);
 
 #endif

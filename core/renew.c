@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "oauth2.h"
+#include "refresh.h"
 
 #define LOCK_POLL_MS 50
 
@@ -110,6 +111,7 @@ on_tokens(void *arg, const struct http_answer *a, const struct diag *why)
 	secret_move(&r->grant.access_token, &t.access_token);
 	/* Counted from before the request: its life began no earlier. */
 	r->grant.generation = r->newest + 1;
+	r->grant.binding = account_binding(r->account);
 	r->grant.obtained_at = r->asked_at;
 	r->grant.expires_at = r->asked_at + t.life_s;
 	r->grant.refresh_at =
@@ -216,8 +218,13 @@ known_is_newer(const struct renewal *r, const struct grant *disk)
 static bool
 disk_will_do(const struct renewal *r, const struct grant *disk)
 {
+	int64_t now = r->env->now_s();
+	int64_t fit = refresh_fit_life(
+	    r->min_life_s, disk->expires_at - disk->obtained_at);
+
 	if (secret_empty(&disk->access_token) ||
-	    disk->expires_at - r->env->now_s() < r->min_life_s)
+	    disk->binding != account_binding(r->account) ||
+	    disk->obtained_at > now || disk->expires_at - now < fit)
 		return false;
 	return r->have_known ? disk->generation > r->known.generation :
 			       !r->force;
@@ -368,7 +375,7 @@ renew_login(const struct store *s, const char *account,
 		rotate(&g, &new);
 		secret_wipe(&g.access_token);
 		g.generation++;
-		g.obtained_at = g.expires_at = g.refresh_at = 0;
+		g.obtained_at = g.expires_at = g.refresh_at = g.binding = 0;
 		g.login_at = now_s;
 		rc = store_write(s, &lock, account, &g, reterr);
 	}

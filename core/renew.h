@@ -46,7 +46,8 @@ typedef void renew_done(void *arg, const struct grant *g,
  * known:   the grant the caller has, or NULL; if it is newer than the disk
  *          (an earlier write failed) it is used, and written.
  * min_life_s: a token that the store holds in a generation after the known
- *          one is taken as it is if it lives that long.
+ *          one is taken as it is if it was asked for as the account says now
+ *          and lives that long (refresh_fit_life()).
  * force:   ask the provider even if the known token is good.
  * done() is called once, from the loop.  NULL with *reterr (NOMEM): it is
  * not called.

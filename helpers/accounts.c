@@ -241,7 +241,13 @@ load(struct live *l)
 
 	if (store_read(l->owner->env->store, l->account->name, &l->grant, &d) >=
 	    0) {
-		if (token_of(&l->grant, &tok))
+		/*
+		 * Not one that was asked for otherwise, or by a clock that
+		 * was wrong: then or now.
+		 */
+		if (l->grant.binding == account_binding(l->account) &&
+		    l->grant.obtained_at <= clock_now_s() &&
+		    token_of(&l->grant, &tok))
 			refresh_load(&l->refresh, &tok);
 		return;
 	}
