@@ -266,9 +266,9 @@ static const struct {
 	int64_t retry_after_s, from_s, to_s; /* the wait */
 } waits[] = {
 	{ "retry", DIAG_RETRY, 0, 5, 6 },
-	{ "Retry-After", DIAG_RETRY, 60, 60, 61 },
+	{ "Retry-After", DIAG_RETRY, 60, 60, 72 },
 	{ "Retry-After shorter than ours", DIAG_RETRY, 1, 5, 6 },
-	{ "Retry-After, absurd", DIAG_RETRY, 864000, 3600, 3601 },
+	{ "Retry-After, absurd", DIAG_RETRY, 864000, 3600, 4320 },
 	{ "reauth", DIAG_REAUTH, 0, 900, 1080 },
 	{ "config", DIAG_CONFIG, 0, 900, 1080 },
 	{ "proto", DIAG_PROTO, 0, 5, 6 },
