@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "secret.h"
+
 #define FIRST_CAP 256
 
 void
@@ -11,12 +13,12 @@ buf_init(struct buf *b, size_t max)
 	*b = (struct buf)BUF_INIT(max);
 }
 
+/* Nothing was ever behind len, or buf_drop() has overwritten it. */
 static void
-give_back(char *ptr, size_t cap)
+give_back(struct buf *b)
 {
-	if (ptr != NULL)
-		explicit_bzero(ptr, cap);
-	free(ptr);
+	secret_erase(b->ptr, b->len);
+	free(b->ptr);
 }
 
 /*
@@ -45,7 +47,7 @@ reserve(struct buf *b, size_t n)
 	}
 	if (b->len > 0)
 		memcpy(ptr, b->ptr, b->len);
-	give_back(b->ptr, b->cap);
+	give_back(b);
 	b->ptr = ptr;
 	b->cap = cap;
 	return true;
@@ -94,12 +96,12 @@ buf_drop(struct buf *b, size_t n)
 		return;
 	b->len -= n;
 	memmove(b->ptr, b->ptr + n, b->len);
-	explicit_bzero(b->ptr + b->len, n);
+	secret_erase(b->ptr + b->len, n);
 }
 
 void
 buf_wipe(struct buf *b)
 {
-	give_back(b->ptr, b->cap);
+	give_back(b);
 	buf_init(b, b->max);
 }

@@ -27,7 +27,8 @@ void buf_adds(struct buf *b, const char *s);
 void buf_addi(struct buf *b, int64_t n);
 /*
  * Room for n more bytes behind what is there, for read(2) and the like: fill
- * it, then add what came to b->len.  NULL, and b->failed, if there is none.
+ * it, then add what came to b->len: only that is overwritten in the end.
+ * NULL, and b->failed, if there is none.
  */
 char *buf_room(struct buf *b, size_t n);
 /* Forgets the first n bytes (n <= len) and overwrites what they were. */

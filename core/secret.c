@@ -4,6 +4,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+void
+secret_erase(void *p, size_t n)
+{
+	/* In pieces: for large ones memset() has a slow way to start. */
+	const size_t piece = 1024;
+	char *at = p;
+
+	for (; n > piece; at += piece, n -= piece)
+		explicit_bzero(at, piece);
+	if (n > 0)
+		explicit_bzero(at, n);
+}
+
 bool
 secret_set(struct secret *s, const char *bytes, size_t n)
 {
@@ -44,8 +57,7 @@ secret_move(struct secret *to, struct secret *from)
 void
 secret_wipe(struct secret *s)
 {
-	if (s->ptr != NULL)
-		explicit_bzero(s->ptr, s->len);
+	secret_erase(s->ptr, s->len);
 	free(s->ptr);
 	*s = (struct secret)SECRET_INIT;
 }

@@ -24,6 +24,9 @@ void secret_move(struct secret *to, struct secret *from);
 /* Overwrites, frees, and leaves SECRET_INIT; harmless on SECRET_INIT. */
 void secret_wipe(struct secret *s);
 
+/* Overwrites memory that held a secret, before it is given back. */
+void secret_erase(void *p, size_t n);
+
 /* True for SECRET_INIT and for a secret of no bytes. */
 static inline bool
 secret_empty(const struct secret *s)

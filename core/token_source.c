@@ -62,18 +62,21 @@ token_agent_ask_many(const struct token_agent *a, const struct buf *request,
 	return 0;
 }
 
-static int
-check_field(const char *what, const char *value, struct diag *reterr)
+/* The queries' strings come from hosts: is this one why a request failed? */
+static bool
+field_ok(const char *what, const char *value, struct diag *reterr)
 {
 	size_t n = value != NULL ? strlen(value) : 0;
 
-	if (n > FIELD_MAX)
-		return diag_set(reterr, DIAG_CONFIG,
-		    "the %s is longer than %d bytes", what, FIELD_MAX);
 	if (wire_text(value, n) == WIRE_TEXT_CONTROL)
-		return diag_set(reterr, DIAG_CONFIG,
+		(void)diag_set(reterr, DIAG_CONFIG,
 		    "the %s has a control character", what);
-	return 0;
+	else if (n > FIELD_MAX)
+		(void)diag_set(reterr, DIAG_CONFIG,
+		    "the %s is longer than %d bytes", what, FIELD_MAX);
+	else
+		return true;
+	return false;
 }
 
 static int
@@ -84,17 +87,19 @@ put_query(struct buf *b, const char *op, const struct token_query *q,
 		return diag_set(reterr, DIAG_CONFIG,
 		    "\"%.*s\" cannot be the name of an account",
 		    WIRE_ACCOUNT_MAX, q->account);
-	if (check_field("service", q->service, reterr) < 0 ||
-	    check_field("host name", q->host, reterr) < 0 ||
-	    check_field("user name", q->user, reterr) < 0)
-		return -1;
 	wire_put(b, "version", WIRE_VERSION);
 	wire_put(b, "op", op);
 	wire_put(b, "account", q->account);
 	wire_put(b, "service", q->service);
 	wire_put(b, "host", q->host);
 	wire_put(b, "user", q->user);
-	return 0;
+	if (!b->failed)
+		return 0;
+	if (field_ok("service", q->service, reterr) &&
+	    field_ok("host name", q->host, reterr) &&
+	    field_ok("user name", q->user, reterr))
+		(void)diag_nomem(reterr);
+	return -1;
 }
 
 /* Says whose token it was about, unless the text does already. */
