@@ -204,13 +204,31 @@ make_prompts(struct context *c, const sasl_utils_t *utils, const bool *wanted)
 }
 
 /*
+ * Most hosts have no USER, and libsasl2 would spend more on saying so than
+ * we on all else.  A host without a list of its own for the connection has
+ * a global one, which we cannot see.
+ */
+static bool
+offers_user(const sasl_client_params_t *params)
+{
+	const sasl_callback_t *cb = params->prompt_supp;
+
+	if (cb == NULL)
+		return true;
+	while (cb->id != SASL_CB_LIST_END && cb->id != SASL_CB_USER)
+		cb++;
+	return cb->id == SASL_CB_USER;
+}
+
+/*
  * Collects the names and the password.  After SASL_INTERACT the host comes
  * back with the answers to *prompt_need; nothing is asked twice.
  */
 static int
-ask_host(struct context *c, const sasl_utils_t *utils,
+ask_host(struct context *c, const sasl_client_params_t *params,
     sasl_interact_t **prompt_need, struct answer *answers)
 {
+	const sasl_utils_t *utils = params->utils;
 	bool wanted[ASK__COUNT] = { false };
 	int rc = SASL_OK;
 
@@ -218,7 +236,8 @@ ask_host(struct context *c, const sasl_utils_t *utils,
 	if (c->prompted && prompt_need != NULL)
 		*prompt_need = NULL;
 	for (unsigned i = 0; i < ASK__COUNT; i++) {
-		if (answers[i].ptr != NULL)
+		if (answers[i].ptr != NULL ||
+		    (i == ASK_USER && !offers_user(params)))
 			continue;
 		rc = ask_callback(utils, (enum ask)i, &answers[i]);
 		wanted[i] = rc == SASL_INTERACT;
@@ -340,7 +359,7 @@ first_step(struct context *c, sasl_client_params_t *params,
 	struct diag d = DIAG_INIT;
 	int rc;
 
-	rc = ask_host(c, params->utils, prompt_need, answers);
+	rc = ask_host(c, params, prompt_need, answers);
 	if (rc == SASL_OK)
 		rc = canon_names(params, answers, oparams);
 	if (rc != SASL_OK)
