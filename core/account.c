@@ -190,9 +190,10 @@ check_required(struct finish *f)
 		blame_text(f, "client_id",
 		    "missing: write the application's ID as registered with "
 		    "the provider");
-	if (line_of(f, "grant") == 0 && info != NULL && info->delegated_only)
+	/* Of an unknown provider, that is all there is to complain about. */
+	if (info == NULL || (line_of(f, "grant") == 0 && info->delegated_only))
 		q->grant = GRANT_REFRESH_TOKEN;
-	if (line_of(f, "grant") == 0 && info != NULL && !info->delegated_only)
+	else if (line_of(f, "grant") == 0)
 		blame_text(f, "grant",
 		    "missing: write refresh_token (somebody logs in once) or "
 		    "client_credentials (the application itself)");
