@@ -16,6 +16,7 @@
 #define GRACE_MS	  250 /* for libcurl to end a call by its own clock */
 
 /* X509_V_ERR_*, as libcurl reports them; numbers so as not to need OpenSSL. */
+#define CERT_UNSPECIFIED   1
 #define CERT_NOT_YET_VALID 9
 #define CERT_HAS_EXPIRED   10
 
@@ -60,7 +61,7 @@ certificate_text(const struct http_call *c, const char *words, struct diag *ret)
 		    "%s: %s: check this host's "
 		    "clock, or have the server's certificate renewed",
 		    c->host, words);
-	if (verdict == 0) /* the chain is good, so it is the name */
+	if (verdict <= CERT_UNSPECIFIED) /* the chain was not to blame */
 		return diag_set(ret, DIAG_CONFIG,
 		    "%s: %s: the certificate is "
 		    "for another host, check the URL and any proxy",
