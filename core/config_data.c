@@ -52,11 +52,11 @@ config_default_sockets(struct config *c, struct diag *reterr)
 static void
 config_free(struct config *c)
 {
-	struct account_index *e, *next;
+	struct account_index *e = c->index, *next;
 
-	HASH_ITER(hh, c->index, e, next)
-	{
-		HASH_DEL(c->index, e);
+	HASH_CLEAR(hh, c->index); /* the table only */
+	for (; e != NULL; e = next) {
+		next = e->hh.next;
 		free(e);
 	}
 	for (size_t i = 0; i < c->n_accounts; i++)

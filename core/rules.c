@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cleanup.h"
-
 /* uthash's own choice falls through cases, which clang complains about. */
 #define HASH_FUNCTION(s, len, hashv) HASH_OAT(s, len, hashv)
 #define HASH_NONFATAL_OOM	     1
@@ -25,14 +23,13 @@ struct rules_names {
 void
 rules_names_free(struct rules_names **names)
 {
-	struct rules_names *e, *next;
+	struct rules_names *e = *names, *next;
 
-	HASH_ITER(hh, *names, e, next)
-	{
-		HASH_DEL(*names, e);
+	HASH_CLEAR(hh, *names); /* the table only */
+	for (; e != NULL; e = next) {
+		next = e->hh.next;
 		free(e);
 	}
-	*names = NULL;
 }
 
 void
@@ -73,11 +70,12 @@ lookup(bool group, const char *name, unsigned *ret, struct diag *reterr)
 
 	for (size_t size = 4096; rc == ERANGE && size <= LOOKUP_MAX;
 	     size *= 4) {
-		auto_free char *buf = malloc(size);
+		char *buf = malloc(size);
 
 		if (buf == NULL)
 			return diag_nomem(reterr);
 		rc = lookup_once(group, name, buf, size, ret);
+		free(buf);
 	}
 	if (rc == ENOENT)
 		return diag_set(reterr, DIAG_CONFIG,

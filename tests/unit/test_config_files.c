@@ -38,7 +38,7 @@ hear(void *arg, const struct diag *d)
 static const char *
 path_of(const char *name)
 {
-	static char path[128];
+	static char path[64];
 
 	(void)snprintf(path, sizeof(path), "%s/%s", dir, name);
 	return path;
@@ -177,7 +177,7 @@ refuses_other_kinds(void **unused)
 	auto_secret struct secret s = SECRET_INIT;
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
 	struct diag d = DIAG_INIT;
-	char target[128];
+	char target[64];
 	int fd;
 
 	(void)unused;
