@@ -6,7 +6,10 @@
 
 #include "diag.h"
 
-/* No core, no ptrace by others of the same uid, room for descriptors. */
+/*
+ * No core, no ptrace by others of the same uid, no way back to privileges by
+ * exec, room for descriptors.
+ */
 void privileges_harden(void);
 
 /*

@@ -1,6 +1,7 @@
 #include "session.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -13,6 +14,23 @@
 #include "ops.h"
 
 #define READ_STEP 4096
+#define DRAIN_MAX (256 << 10)
+
+/*
+ * Closing a socket with unread bytes would cost the client the answer: it
+ * would see a reset instead.
+ */
+static void
+close_politely(int fd)
+{
+	char sink[READ_STEP];
+
+	for (unsigned i = 0; i < DRAIN_MAX / READ_STEP; i++)
+		if (recv(fd, sink, sizeof(sink), MSG_DONTWAIT) <= 0)
+			break;
+	explicit_bzero(sink, sizeof(sink));
+	(void)close(fd);
+}
 
 static void
 session_free(struct session *s)
@@ -23,7 +41,10 @@ session_free(struct session *s)
 		live_cancel(s->waits_for, &s->waiter);
 	if (s->event != NULL)
 		event_free(s->event);
-	(void)close(s->fd);
+	if (s->talks_on)
+		close_politely(s->fd);
+	else
+		(void)close(s->fd);
 	peer_count_out(s->peer.uid);
 	buf_wipe(&s->in);
 	buf_wipe(&s->out);
@@ -157,6 +178,7 @@ read_some(struct session *s)
 	ssize_t n;
 
 	if (room == NULL) {
+		s->talks_on = true;
 		refuse(s, "the request is too long");
 		return;
 	}
@@ -177,10 +199,12 @@ read_some(struct session *s)
 		log_int(&l, "uid", s->peer.uid);
 		log_str(&l, "text", d.text);
 		log_send(&l);
+		s->talks_on = true;
 		session_error(s, &d);
 	} else if (n == 0) {
 		session_watch(s, EV_READ);
 	} else {
+		s->talks_on = (size_t)n < s->in.len;
 		ops_run(s, &msg);
 	}
 }
@@ -190,8 +214,7 @@ static void
 still_there(struct session *s, short what)
 {
 	struct diag d = DIAG_INIT;
-	char byte;
-	ssize_t n;
+	struct pollfd p = { .fd = s->fd };
 
 	if ((what & EV_TIMEOUT) != 0) {
 		live_cancel(s->waits_for, &s->waiter);
@@ -202,12 +225,13 @@ still_there(struct session *s, short what)
 		s->waiter.answer(&s->waiter, NULL, &d);
 		return;
 	}
-	n = recv(s->fd, &byte, 1, MSG_DONTWAIT | MSG_PEEK);
-	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
+	/* POLLHUP: gone.  Without it, it has only said all it will say. */
+	if (poll(&p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLERR)) != 0) {
 		session_free(s);
 		return;
 	}
 	/* It talks on: deaf to that, but the deadline stays. */
+	s->talks_on = true;
 	session_watch(s, 0);
 }
 
@@ -239,7 +263,7 @@ over_limit(struct server *server, int fd, uid_t uid)
 	log_int(&l, "connections", server->sessions);
 	log_send(&l);
 	(void)send(fd, busy, sizeof(busy) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
-	(void)close(fd);
+	close_politely(fd);
 }
 
 void

@@ -29,6 +29,7 @@ struct session {
 	size_t sent;
 	int64_t deadline_ms;	/* of reading, waiting or writing */
 	struct live *waits_for; /* the answer is still to come */
+	bool talks_on;		/* it sends more than a request */
 	bool *answered;		/* set by an answer that comes at once */
 	struct {		/* of the request, for the answer and the log */
 		const char *op;
