@@ -1,0 +1,658 @@
+/* One renewal, with a server of one-time refresh tokens and a real store. */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include <cmocka.h>
+#include <curl/curl.h>
+
+#include "cleanup.h"
+#include "fake_server.h"
+#include "renew.h"
+
+#define ACCOUNT "relay@contoso.example"
+#define NOW	1790000000
+#define HEAD_	"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
+
+struct lab {
+	char dir[64];
+	struct event_base *base;
+	struct fake_server server;
+	struct store store;
+	struct renew_env env;
+	struct config *config;
+	const struct account *account;
+	/* The provider. */
+	int current; /* the refresh token that it takes: rt-N */
+	bool keep;   /* sends no new one */
+	bool refuse; /* invalid_grant, whatever comes */
+	bool slow;
+	char seen[4096];
+};
+
+static struct {
+	int calls;
+	struct event_base *base;
+	bool have, have_unsaved;
+	struct grant g;
+	struct diag why;
+} result;
+
+/* Saving fails while this is set. */
+static bool disk_full;
+int __real_renameat(int from, const char *a, int to, const char *b);
+int __wrap_renameat(int from, const char *a, int to, const char *b);
+
+int
+__wrap_renameat(int from, const char *a, int to, const char *b)
+{
+	if (disk_full) {
+		errno = ENOSPC;
+		return -1;
+	}
+	return __real_renameat(from, a, to, b);
+}
+
+static int64_t
+now_s(void)
+{
+	return NOW;
+}
+
+static const char *
+tokens(struct lab *lab)
+{
+	static char text[512];
+	int n = lab->current;
+
+	if (lab->keep)
+		(void)snprintf(text, sizeof(text),
+		    HEAD_ "{\"access_token\":\"at-%d\",\"expires_in\":3600}",
+		    n);
+	else
+		(void)snprintf(text, sizeof(text),
+		    HEAD_ "{\"access_token\":\"at-%d\",\"expires_in\":3600,"
+			  "\"refresh_in\":1800,\"refresh_token\":\"rt-%d\"}",
+		    n, ++lab->current);
+	return text;
+}
+
+static const char *
+answer(void *arg, const char *request)
+{
+	static char text[512];
+	struct lab *lab = arg;
+	char want[64];
+
+	(void)snprintf(lab->seen, sizeof(lab->seen), "%s", request);
+	if (lab->slow)
+		(void)usleep(200000);
+	if (strncmp(request, "GET /issuer/.well-known/openid-c", 32) == 0) {
+		(void)snprintf(text, sizeof(text),
+		    HEAD_ "{\"issuer\":\"http://127.0.0.1:%u/issuer\","
+			  "\"token_endpoint\":\"http://127.0.0.1:%u/token\"}",
+		    lab->server.port, lab->server.port);
+		return text;
+	}
+	(void)snprintf(
+	    want, sizeof(want), "&refresh_token=rt-%d", lab->current);
+	if (!lab->refuse && strncmp(request, "POST /token ", 12) == 0 &&
+	    (strstr(request, want) != NULL ||
+		strstr(request, "grant_type=client_credentials") != NULL))
+		return tokens(lab);
+	return "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n"
+	       "{\"error\":\"invalid_grant\",\"error_description\":"
+	       "\"AADSTS70000: No.\"}";
+}
+
+static void
+complain(void *arg, const struct diag *d)
+{
+	(void)arg;
+	print_error("%s\n", d->text);
+}
+
+/* The account's section, after the keys that all of them have. */
+static void
+configure(struct lab *lab, const char *keys)
+{
+	char text[1024];
+
+	config_unref(&lab->config);
+	(void)snprintf(text, sizeof(text),
+	    "[agent]\nhttp_timeout = 5\n"
+	    "[account " ACCOUNT "]\nprovider = custom\nclient_id = id\n"
+	    "insecure_http = yes\n%s",
+	    keys);
+	lab->config =
+	    config_parse(text, strlen(text), "test.conf", complain, NULL);
+	assert_non_null(lab->config);
+	lab->account = config_account(lab->config, ACCOUNT);
+	assert_non_null(lab->account);
+}
+
+static void
+configure_refresh(struct lab *lab)
+{
+	char keys[256];
+
+	(void)snprintf(keys, sizeof(keys),
+	    "grant = refresh_token\n"
+	    "token_endpoint = http://127.0.0.1:%u/token\n",
+	    lab->server.port);
+	configure(lab, keys);
+}
+
+static int
+setup(void **state)
+{
+	static struct lab lab;
+	struct diag d = DIAG_INIT;
+
+	memset(&lab, 0, sizeof(lab));
+	disk_full = false;
+	strcpy(lab.dir, "/tmp/test_renew.XXXXXX");
+	if (mkdtemp(lab.dir) == NULL || store_open(&lab.store, lab.dir, &d) < 0)
+		return -1;
+	lab.base = event_base_new();
+	lab.server.answer = answer;
+	lab.server.arg = &lab;
+	lab.env = (struct renew_env){ .base = lab.base,
+		.store = &lab.store,
+		.http = http_new(lab.base, &d),
+		.now_s = now_s };
+	if (lab.env.http == NULL || fake_server_start(&lab.server, lab.base))
+		return -1;
+	configure_refresh(&lab);
+	*state = &lab;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	static const char *const names[] = { ACCOUNT ".grant", ACCOUNT ".lock",
+		"secret" };
+	struct lab *lab = *state;
+
+	grant_wipe(&result.g);
+	http_free(&lab->env.http);
+	fake_server_stop(&lab->server);
+	event_base_free(lab->base);
+	config_unref(&lab->config);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		(void)unlinkat(lab->store.dirfd, names[i], 0);
+	store_close(&lab->store);
+	return rmdir(lab->dir);
+}
+
+static void
+ended(void *arg, const struct grant *g, const struct diag *unsaved,
+    const struct diag *why)
+{
+	(void)arg;
+	result.calls++;
+	result.have = g != NULL;
+	result.have_unsaved = unsaved != NULL;
+	result.why = g == NULL ? *why : (struct diag)DIAG_INIT;
+	if (g != NULL)
+		assert_true(grant_copy(&result.g, g));
+	(void)event_base_loopbreak(result.base);
+}
+
+/* One renewal to its end; the answer is in `result`. */
+static void
+renew(const struct renew_env *env, const struct account *a,
+    const struct grant *known, bool force)
+{
+	static const struct timeval limit = { 20, 0 };
+	struct diag d = DIAG_INIT;
+
+	grant_wipe(&result.g);
+	result.calls = 0;
+	result.base = env->base;
+	assert_non_null(
+	    renew_start(env, a, known, 900, force, ended, NULL, &d));
+	assert_int_equal(result.calls, 0);
+	(void)event_base_loopexit(env->base, &limit);
+	(void)event_base_dispatch(env->base);
+	assert_int_equal(result.calls, 1);
+}
+
+static void
+set(struct secret *s, const char *text)
+{
+	assert_true(secret_set(s, text, strlen(text)));
+}
+
+static void
+put(struct lab *lab, const struct grant *g)
+{
+	struct store_lock l = STORE_LOCK_INIT;
+	struct diag d = DIAG_INIT;
+
+	assert_int_equal(store_lock(&lab->store, ACCOUNT, &l, &d), 0);
+	assert_int_equal(store_write(&lab->store, &l, ACCOUNT, g, &d), 0);
+	store_unlock(&l);
+}
+
+/* Generation 5, an access token that has 60 seconds left, and rt-0. */
+static void
+start_with(struct lab *lab, struct grant *g)
+{
+	*g = (struct grant)GRANT_INIT;
+	g->generation = 5;
+	set(&g->refresh_token, "rt-0");
+	set(&g->access_token, "at-old");
+	g->obtained_at = NOW - 3540;
+	g->expires_at = NOW + 60;
+	g->login_at = NOW - 86400;
+	g->binding = account_binding(lab->account);
+	put(lab, g);
+}
+
+static void
+expect(const struct grant *g, int64_t generation, const char *access,
+    const char *refresh, const char *previous)
+{
+	assert_int_equal(g->generation, generation);
+	assert_string_equal(
+	    g->access_token.ptr ? g->access_token.ptr : "", access);
+	assert_string_equal(
+	    g->refresh_token.ptr ? g->refresh_token.ptr : "", refresh);
+	assert_string_equal(
+	    g->previous_refresh_token.ptr ? g->previous_refresh_token.ptr : "",
+	    previous);
+}
+
+static void
+expect_disk(struct lab *lab, int64_t generation, const char *access,
+    const char *refresh, const char *previous)
+{
+	auto_grant struct grant g = GRANT_INIT;
+	struct diag d = DIAG_INIT;
+
+	assert_int_equal(store_read(&lab->store, ACCOUNT, &g, &d), 1);
+	expect(&g, generation, access, refresh, previous);
+}
+
+/* The lock is free and nothing was left half done. */
+static void
+expect_rest(struct lab *lab)
+{
+	struct store_lock l = STORE_LOCK_INIT;
+	struct diag d = DIAG_INIT;
+
+	assert_int_equal(store_lock(&lab->store, ACCOUNT, &l, &d), 0);
+	store_unlock(&l);
+}
+
+static void
+rotates(void **state)
+{
+	struct lab *lab = *state;
+	auto_grant struct grant g = GRANT_INIT;
+
+	start_with(lab, &g);
+	renew(&lab->env, lab->account, &g, false);
+	assert_true(result.have && !result.have_unsaved);
+	expect(&result.g, 6, "at-0", "rt-1", "rt-0");
+	assert_int_equal(result.g.obtained_at, NOW);
+	assert_int_equal(result.g.expires_at, NOW + 3600);
+	assert_int_equal(result.g.refresh_at, NOW + 1800);
+	assert_int_equal(result.g.login_at, NOW - 86400);
+	expect_disk(lab, 6, "at-0", "rt-1", "rt-0");
+	/* And again; without a known grant the disk's token is good enough, */
+	renew(&lab->env, lab->account, NULL, false);
+	expect(&result.g, 6, "at-0", "rt-1", "rt-0");
+	assert_int_equal(lab->server.requests, 1);
+	/* unless somebody insists. */
+	renew(&lab->env, lab->account, NULL, true);
+	expect(&result.g, 7, "at-1", "rt-2", "rt-1");
+	assert_int_equal(lab->server.requests, 2);
+	expect_rest(lab);
+}
+
+static void
+keeps_the_refresh_token(void **state)
+{
+	struct lab *lab = *state;
+	auto_grant struct grant g = GRANT_INIT;
+
+	start_with(lab, &g);
+	lab->keep = true;
+	renew(&lab->env, lab->account, &g, false);
+	expect_disk(lab, 6, "at-0", "rt-0", "");
+	assert_int_equal(result.g.refresh_at, 0);
+}
+
+static void
+takes_what_others_renewed(void **state)
+{
+	struct lab *lab = *state;
+	auto_grant struct grant known = GRANT_INIT, g = GRANT_INIT;
+
+	start_with(lab, &known);
+	assert_true(grant_copy(&g, &known));
+	g.generation = 6;
+	g.expires_at = NOW + 900;
+	set(&g.access_token, "at-theirs");
+	put(lab, &g);
+	for (int force = 0; force < 2; force++) {
+		renew(&lab->env, lab->account, &known, force != 0);
+		expect(&result.g, 6, "at-theirs", "rt-0", "");
+	}
+	assert_int_equal(lab->server.requests, 0);
+	/* One that lives too short is not good enough, */
+	g.expires_at = NOW + 899;
+	put(lab, &g);
+	renew(&lab->env, lab->account, &known, false);
+	expect(&result.g, 7, "at-0", "rt-1", "rt-0");
+	assert_int_equal(lab->server.requests, 1);
+	/* nor is one for another scope, say, */
+	g.expires_at = NOW + 3600;
+	g.binding++;
+	set(&g.refresh_token, "rt-1");
+	put(lab, &g);
+	renew(&lab->env, lab->account, &known, false);
+	assert_int_equal(lab->server.requests, 2);
+	/* nor one from the future: somebody's clock is wrong. */
+	g.binding--;
+	g.obtained_at = NOW + 1;
+	set(&g.refresh_token, "rt-2");
+	put(lab, &g);
+	renew(&lab->env, lab->account, &known, false);
+	expect(&result.g, 7, "at-2", "rt-3", "rt-2");
+	assert_int_equal(lab->server.requests, 3);
+}
+
+static void
+waits_for_the_lock(void **state)
+{
+	struct lab *lab = *state;
+	auto_grant struct grant g = GRANT_INIT;
+	struct store_lock l = STORE_LOCK_INIT;
+	struct diag d = DIAG_INIT;
+	int ready[2];
+	char c;
+	pid_t pid;
+
+	start_with(lab, &g);
+	assert_int_equal(pipe(ready), 0);
+	assert_true((pid = fork()) >= 0);
+	if (pid == 0) {
+		if (store_lock(&lab->store, ACCOUNT, &l, &d) == 0 &&
+		    write(ready[1], "x", 1) == 1)
+			(void)usleep(300000);
+		_exit(0);
+	}
+	assert_int_equal(read(ready[0], &c, 1), 1);
+	(void)close(ready[0]);
+	(void)close(ready[1]);
+	renew(&lab->env, lab->account, &g, false);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	expect_disk(lab, 6, "at-0", "rt-1", "rt-0");
+}
+
+/* What could not be saved is served, kept, and saved the next time. */
+static void
+survives_a_full_disk(void **state)
+{
+	struct lab *lab = *state;
+	auto_grant struct grant known = GRANT_INIT;
+
+	start_with(lab, &known);
+	disk_full = true;
+	renew(&lab->env, lab->account, &known, false);
+	assert_true(result.have && result.have_unsaved);
+	expect(&result.g, 6, "at-0", "rt-1", "rt-0");
+	expect_disk(lab, 5, "at-old", "rt-0", "");
+	assert_true(grant_copy(&known, &result.g));
+	/* The provider is away, too: what we hold is saved all the same. */
+	disk_full = false;
+	lab->refuse = true;
+	renew(&lab->env, lab->account, &known, true);
+	assert_false(result.have);
+	expect_disk(lab, 6, "at-0", "rt-1", "rt-0");
+	lab->refuse = false;
+	disk_full = true;
+	renew(&lab->env, lab->account, &known, true);
+	assert_true(grant_copy(&known, &result.g));
+	disk_full = false;
+	renew(&lab->env, lab->account, &known, true);
+	expect_disk(lab, 8, "at-2", "rt-3", "rt-2");
+}
+
+/* A login made while the newest grant was not saved counts for more. */
+static void
+login_beats_an_unsaved_grant(void **state)
+{
+	struct lab *lab = *state;
+	auto_grant struct grant known = GRANT_INIT;
+	auto_secret struct secret rt = SECRET_INIT;
+	struct diag d = DIAG_INIT;
+
+	start_with(lab, &known);
+	known.generation = 9;
+	set(&known.refresh_token, "rt-lost");
+	lab->current = 70;
+	set(&rt, "rt-70");
+	assert_int_equal(renew_login(&lab->store, ACCOUNT, &rt, NOW, &d), 0);
+	expect_disk(lab, 6, "", "rt-70", "rt-0");
+	renew(&lab->env, lab->account, &known, false);
+	expect_disk(lab, 10, "at-70", "rt-71", "rt-70");
+}
+
+static void
+leaves_the_file_after_a_refusal(void **state)
+{
+	struct lab *lab = *state;
+	auto_grant struct grant g = GRANT_INIT;
+
+	start_with(lab, &g);
+	lab->refuse = true;
+	renew(&lab->env, lab->account, &g, true);
+	assert_false(result.have);
+	assert_int_equal(result.why.kind, DIAG_REAUTH);
+	assert_non_null(strstr(result.why.text, "invalid_grant (AADSTS70000)"));
+	expect_disk(lab, 5, "at-old", "rt-0", "");
+	expect_rest(lab);
+	/* Nobody there at all. */
+	evconnlistener_free(lab->server.listener);
+	renew(&lab->env, lab->account, &g, true);
+	assert_int_equal(result.why.kind, DIAG_RETRY);
+	expect_disk(lab, 5, "at-old", "rt-0", "");
+	assert_int_equal(fake_server_start(&lab->server, lab->base), 0);
+}
+
+static void
+says_what_is_missing(void **state)
+{
+	struct lab *lab = *state;
+	auto_close int fd = -1;
+
+	renew(&lab->env, lab->account, NULL, false);
+	assert_int_equal(result.why.kind, DIAG_REAUTH);
+	assert_string_equal(result.why.text,
+	    "no refresh token yet: run mailtoken import " ACCOUNT);
+	fd = openat(
+	    lab->store.dirfd, ACCOUNT ".grant", O_CREAT | O_WRONLY, 0600);
+	renew(&lab->env, lab->account, NULL, false);
+	assert_int_equal(result.why.kind, DIAG_CONFIG);
+	assert_non_null(strstr(result.why.text, "is empty"));
+	assert_int_equal(lab->server.requests, 0);
+}
+
+static void
+gets_credentials(void **state)
+{
+	struct lab *lab = *state;
+	auto_close int fd =
+	    openat(lab->store.dirfd, "secret", O_CREAT | O_WRONLY, 0600);
+	char keys[256];
+
+	(void)snprintf(keys, sizeof(keys),
+	    "grant = client_credentials\n"
+	    "client_secret = file:%s/secret\nscope = mail\n"
+	    "token_endpoint = http://127.0.0.1:%u/token\n",
+	    lab->dir, lab->server.port);
+	configure(lab, keys);
+	renew(&lab->env, lab->account, NULL, false);
+	assert_int_equal(result.why.kind, DIAG_CONFIG); /* it is empty */
+	assert_int_equal(write(fd, "s3 cret\n", 8), 8);
+	renew(&lab->env, lab->account, NULL, false);
+	assert_true(result.have);
+	assert_non_null(strstr(lab->seen, "client_secret=s3+cret&"));
+	/* A refresh token is none of this grant's. */
+	expect_disk(lab, 1, "at-0", "", "");
+}
+
+static void
+asks_the_issuer(void **state)
+{
+	struct lab *lab = *state;
+	auto_grant struct grant g = GRANT_INIT;
+	char keys[256];
+
+	(void)snprintf(keys, sizeof(keys),
+	    "grant = refresh_token\n"
+	    "issuer = http://127.0.0.1:%u/issuer\n",
+	    lab->server.port);
+	configure(lab, keys);
+	start_with(lab, &g);
+	renew(&lab->env, lab->account, &g, false);
+	expect(&result.g, 6, "at-0", "rt-1", "rt-0");
+	assert_int_equal(lab->server.requests, 2);
+}
+
+/* Another process: a loop of its own, the same store and server. */
+static int
+child_renews(struct lab *lab, const struct grant *known)
+{
+	struct diag d = DIAG_INIT;
+	struct renew_env env = lab->env;
+
+	(void)alarm(30);
+	env.base = event_base_new();
+	env.http = http_new(env.base, &d);
+	renew(&env, lab->account, known, true);
+	return result.have && result.g.generation == 6 &&
+		       strcmp(result.g.access_token.ptr, "at-0") == 0 ?
+		   0 :
+		   1;
+}
+
+static void
+renews_once_for_all_processes(void **state)
+{
+	struct lab *lab = *state;
+	auto_grant struct grant g = GRANT_INIT;
+	pid_t pid[5];
+	int left = 5, status;
+
+	start_with(lab, &g);
+	lab->slow = true;
+	for (int i = 0; i < 5; i++) {
+		assert_true((pid[i] = fork()) >= 0);
+		if (pid[i] == 0)
+			_exit(child_renews(lab, &g));
+	}
+	for (int ms = 0; left > 0 && ms < 20000; ms += 5) {
+		(void)event_base_loop(lab->base, EVLOOP_NONBLOCK);
+		(void)usleep(5000);
+		for (int i = 0; i < 5; i++)
+			if (pid[i] > 0 &&
+			    waitpid(pid[i], &status, WNOHANG) > 0) {
+				assert_int_equal(status, 0);
+				pid[i] = 0;
+				left--;
+			}
+	}
+	assert_int_equal(left, 0);
+	assert_int_equal(lab->server.requests, 1);
+	expect_disk(lab, 6, "at-0", "rt-1", "rt-0");
+}
+
+static void
+cancels(void **state)
+{
+	static const struct timeval a_while = { 0, 100000 };
+	struct lab *lab = *state;
+	auto_grant struct grant g = GRANT_INIT;
+	struct diag d = DIAG_INIT;
+	struct renewal *r;
+
+	start_with(lab, &g);
+	result.calls = 0;
+	for (int i = 0; i < 2; i++) {
+		/* Before it began, and with the request under way. */
+		r = renew_start(
+		    &lab->env, lab->account, &g, 900, false, ended, NULL, &d);
+		assert_non_null(r);
+		if (i == 1) {
+			(void)event_base_loopexit(lab->base, &a_while);
+			(void)event_base_loop(lab->base, EVLOOP_ONCE);
+		}
+		renew_cancel(&r);
+		assert_null(r);
+		expect_rest(lab);
+	}
+	assert_int_equal(result.calls, 0);
+	expect_disk(lab, 5, "at-old", "rt-0", "");
+}
+
+static void
+logs_in(void **state)
+{
+	struct lab *lab = *state;
+	auto_secret struct secret rt = SECRET_INIT;
+	struct diag d = DIAG_INIT;
+
+	assert_int_equal(renew_login(&lab->store, ACCOUNT, &rt, NOW, &d), -1);
+	set(&rt, "rt-a");
+	assert_int_equal(renew_login(&lab->store, ACCOUNT, &rt, NOW, &d), 0);
+	expect_disk(lab, 1, "", "rt-a", "");
+	assert_int_equal(renew_login(&lab->store, ACCOUNT, &rt, NOW, &d), 0);
+	expect_disk(lab, 2, "", "rt-a", "");
+	set(&rt, "rt-b");
+	assert_int_equal(renew_login(&lab->store, ACCOUNT, &rt, NOW, &d), 0);
+	expect_disk(lab, 3, "", "rt-b", "rt-a");
+	disk_full = true;
+	set(&rt, "rt-c");
+	assert_int_equal(renew_login(&lab->store, ACCOUNT, &rt, NOW, &d), -1);
+	assert_int_equal(d.kind, DIAG_RETRY);
+	expect_disk(lab, 3, "", "rt-b", "rt-a");
+	expect_rest(lab);
+}
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+		T(rotates),
+		T(keeps_the_refresh_token),
+		T(takes_what_others_renewed),
+		T(waits_for_the_lock),
+		T(survives_a_full_disk),
+		T(login_beats_an_unsaved_grant),
+		T(leaves_the_file_after_a_refusal),
+		T(says_what_is_missing),
+		T(gets_credentials),
+		T(asks_the_issuer),
+		T(renews_once_for_all_processes),
+		T(cancels),
+		T(logs_in),
+	};
+
+	(void)signal(SIGPIPE, SIG_IGN);
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+		return 1;
+	return cmocka_run_group_tests_name("renew", tests, NULL, NULL);
+}
