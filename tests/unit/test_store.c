@@ -164,6 +164,7 @@ fill(struct grant *g, int64_t generation, const char *rt, const char *at)
 	g->expires_at = 1790003600;
 	g->refresh_at = 1790001800;
 	g->login_at = 1780000000;
+	g->binding = INT64_MAX;
 }
 
 static int
@@ -198,6 +199,7 @@ same(const struct grant *a, const struct grant *b)
 	assert_int_equal(a->expires_at, b->expires_at);
 	assert_int_equal(a->refresh_at, b->refresh_at);
 	assert_int_equal(a->login_at, b->login_at);
+	assert_int_equal(a->binding, b->binding);
 	assert_string_equal(a->refresh_token.ptr, b->refresh_token.ptr);
 	assert_string_equal(
 	    a->previous_refresh_token.ptr, b->previous_refresh_token.ptr);
