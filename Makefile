@@ -45,7 +45,7 @@ LINK	= $(CC) $(SAN) $(CFLAGS) $(LDHARD) $(LDFLAGS)
 CORE_PLUGIN = diag secret buf wire xoauth2 exchange token_source
 CORE	= $(CORE_PLUGIN) provider regfile inifile rules secret_ref \
 	  setting account config_data config_text config \
-	  advice oauth2 grant store refresh http renew
+	  advice form oauth2 grant store refresh http_failure http renew
 
 LIBS_CORE   = libcurl json-c libevent
 LIBS_AGENT  = $(LIBS_CORE) libsystemd

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cleanup.h"
+#include "http_failure.h"
 #include "provider.h"
 
 #define CONNECT_MAX_MS	  10000
@@ -14,11 +15,6 @@
 #define TOTAL_CONNECTIONS 64
 #define RETRY_AFTER_MAX_S 3600
 #define GRACE_MS	  250 /* for libcurl to end a call by its own clock */
-
-/* X509_V_ERR_*, as libcurl reports them; numbers so as not to need OpenSSL. */
-#define CERT_UNSPECIFIED   1
-#define CERT_NOT_YET_VALID 9
-#define CERT_HAS_EXPIRED   10
 
 struct http {
 	struct event_base *base;
@@ -42,85 +38,6 @@ struct http_call {
 	http_done *done;
 	void *arg;
 };
-
-static int
-timeout_text(const struct http_call *c, struct diag *ret)
-{
-	return diag_set(ret, DIAG_RETRY, "%s: no answer within %lld seconds",
-	    c->host, (long long)(c->timeout_ms + 999) / 1000);
-}
-
-static int
-certificate_text(const struct http_call *c, const char *words, struct diag *ret)
-{
-	long verdict = 0;
-
-	(void)curl_easy_getinfo(c->easy, CURLINFO_SSL_VERIFYRESULT, &verdict);
-	if (verdict == CERT_HAS_EXPIRED || verdict == CERT_NOT_YET_VALID)
-		return diag_set(ret, DIAG_CONFIG,
-		    "%s: %s: check this host's "
-		    "clock, or have the server's certificate renewed",
-		    c->host, words);
-	if (verdict <= CERT_UNSPECIFIED) /* the chain was not to blame */
-		return diag_set(ret, DIAG_CONFIG,
-		    "%s: %s: the certificate is "
-		    "for another host, check the URL and any proxy",
-		    c->host, words);
-	return diag_set(ret, DIAG_CONFIG,
-	    "%s: %s: the certificate is not "
-	    "trusted%s; name the CA that signed it in ca_file",
-	    c->host, words, c->ca_file != NULL ? " by ca_file" : "");
-}
-
-/* Why libcurl gave up, and who can do something about it. */
-static int
-failure_text(const struct http_call *c, CURLcode rc, struct diag *ret)
-{
-	const char *words =
-	    c->error[0] != '\0' ? c->error : curl_easy_strerror(rc);
-	long err = 0;
-
-	switch ((int)rc) {
-	case CURLE_OUT_OF_MEMORY:
-		return diag_nomem(ret);
-	case CURLE_WRITE_ERROR:
-		if (!c->too_large)
-			return diag_nomem(ret);
-		return diag_set(ret, DIAG_RETRY,
-		    "%s: the answer has more than %zu bytes", c->host,
-		    c->body.max);
-	case CURLE_COULDNT_RESOLVE_HOST:
-	case CURLE_COULDNT_RESOLVE_PROXY:
-		return diag_set(ret, DIAG_RETRY,
-		    "%s: cannot find the "
-		    "address%s: check the network and the resolver",
-		    c->host,
-		    rc == CURLE_COULDNT_RESOLVE_PROXY ? " of the proxy" : "");
-	case CURLE_COULDNT_CONNECT:
-		(void)curl_easy_getinfo(c->easy, CURLINFO_OS_ERRNO, &err);
-		return diag_set(ret, DIAG_RETRY, "%s: cannot connect: %s",
-		    c->host, err > 0 ? strerror((int)err) : words);
-	case CURLE_OPERATION_TIMEDOUT:
-		return timeout_text(c, ret);
-	case CURLE_PEER_FAILED_VERIFICATION:
-		return certificate_text(c, words, ret);
-	case CURLE_SSL_CACERT_BADFILE:
-		return diag_set(ret, DIAG_CONFIG,
-		    "%s: cannot use ca_file "
-		    "'%s': it must be a readable file of PEM certificates",
-		    c->host, c->ca_file != NULL ? c->ca_file : "(system)");
-	case CURLE_URL_MALFORMAT:
-	case CURLE_UNSUPPORTED_PROTOCOL:
-	case CURLE_NOT_BUILT_IN:
-	case CURLE_SSL_ISSUER_ERROR:
-	case CURLE_SSL_CIPHER:
-	case CURLE_SSL_CERTPROBLEM:
-	case CURLE_SSL_ENGINE_NOTFOUND:
-		return diag_set(ret, DIAG_CONFIG, "%s: %s", c->host, words);
-	}
-	return diag_set(
-	    ret, DIAG_RETRY, "%s: the connection broke: %s", c->host, words);
-}
 
 static void
 call_free(struct http_call *c)
@@ -148,6 +65,21 @@ call_free(struct http_call *c)
 	free(c);
 }
 
+static int
+call_failure(const struct http_call *c, CURLcode rc, struct diag *ret)
+{
+	struct http_failure f = { .easy = c->easy,
+		.rc = rc,
+		.error = c->error,
+		.host = c->host,
+		.ca_file = c->ca_file,
+		.timeout_ms = c->timeout_ms,
+		.answer_max = c->body.max,
+		.too_large = c->too_large };
+
+	return http_failure_text(&f, ret);
+}
+
 /* The end of a call: tells its owner, with nothing of it left behind. */
 static void
 call_end(struct http_call *c, CURLcode rc)
@@ -157,7 +89,7 @@ call_end(struct http_call *c, CURLcode rc)
 	curl_off_t retry_after = 0;
 
 	if (rc != CURLE_OK) {
-		(void)failure_text(c, rc, &why);
+		(void)call_failure(c, rc, &why);
 	} else {
 		(void)curl_easy_getinfo(
 		    c->easy, CURLINFO_RESPONSE_CODE, &a.status);

@@ -1,7 +1,7 @@
 /*
  * http.h - HTTPS requests on an event loop (libcurl's multi interface on
- * libevent).  The only file that knows libcurl; main() calls
- * curl_global_init().
+ * libevent).  With http_failure.h the only file that knows libcurl; main()
+ * calls curl_global_init() and ignores SIGPIPE.
  *
  * TLS is always verified, redirects are never followed, plain http goes to
  * loopback only and only if the request says insecure_http.  Everything has
@@ -51,7 +51,10 @@ typedef void http_done(void *arg, const struct http_answer *a,
 
 /* NULL with *reterr (NOMEM).  One per event base. */
 struct http *http_new(struct event_base *base, struct diag *reterr);
-/* Calls still under way are dropped without done().  Sets *h to NULL. */
+/*
+ * Calls still under way are dropped without done().  Sets *h to NULL.  Not
+ * from done().
+ */
 void http_free(struct http **h);
 
 /* NULL with *reterr (CONFIG, NOMEM): then done() is not called. */

@@ -1,0 +1,89 @@
+#include "http_failure.h"
+
+#include <string.h>
+
+/* X509_V_ERR_*, as libcurl reports them; numbers so as not to need OpenSSL. */
+#define CERT_UNSPECIFIED   1
+#define CERT_NOT_YET_VALID 9
+#define CERT_HAS_EXPIRED   10
+
+static int
+timeout_text(const struct http_failure *f, struct diag *ret)
+{
+	return diag_set(ret, DIAG_RETRY, "%s: no answer within %lld seconds",
+	    f->host, (long long)(f->timeout_ms + 999) / 1000);
+}
+
+static int
+certificate_text(
+    const struct http_failure *f, const char *words, struct diag *ret)
+{
+	long verdict = 0;
+
+	(void)curl_easy_getinfo(f->easy, CURLINFO_SSL_VERIFYRESULT, &verdict);
+	if (verdict == CERT_HAS_EXPIRED || verdict == CERT_NOT_YET_VALID)
+		return diag_set(ret, DIAG_CONFIG,
+		    "%s: %s: check this host's "
+		    "clock, or have the server's certificate renewed",
+		    f->host, words);
+	if (verdict <= CERT_UNSPECIFIED) /* the chain was not to blame */
+		return diag_set(ret, DIAG_CONFIG,
+		    "%s: %s: the certificate is "
+		    "for another host, check the URL and any proxy",
+		    f->host, words);
+	return diag_set(ret, DIAG_CONFIG,
+	    "%s: %s: the certificate is not "
+	    "trusted%s; name the CA that signed it in ca_file",
+	    f->host, words, f->ca_file != NULL ? " by ca_file" : "");
+}
+
+/* Why libcurl gave up, and who can do something about it. */
+int
+http_failure_text(const struct http_failure *f, struct diag *ret)
+{
+	const char *words =
+	    *f->error != '\0' ? f->error : curl_easy_strerror(f->rc);
+	long err = 0;
+
+	switch ((int)f->rc) {
+	case CURLE_OUT_OF_MEMORY:
+		return diag_nomem(ret);
+	case CURLE_WRITE_ERROR:
+		if (!f->too_large)
+			return diag_nomem(ret);
+		return diag_set(ret, DIAG_RETRY,
+		    "%s: the answer has more than %zu bytes", f->host,
+		    f->answer_max);
+	case CURLE_COULDNT_RESOLVE_HOST:
+	case CURLE_COULDNT_RESOLVE_PROXY:
+		return diag_set(ret, DIAG_RETRY,
+		    "%s: cannot find the "
+		    "address%s: check the network and the resolver",
+		    f->host,
+		    f->rc == CURLE_COULDNT_RESOLVE_PROXY ? " of the proxy" :
+							   "");
+	case CURLE_COULDNT_CONNECT:
+		(void)curl_easy_getinfo(f->easy, CURLINFO_OS_ERRNO, &err);
+		return diag_set(ret, DIAG_RETRY, "%s: cannot connect: %s",
+		    f->host, err > 0 ? strerror((int)err) : words);
+	case CURLE_OPERATION_TIMEDOUT:
+		return timeout_text(f, ret);
+	case CURLE_PEER_FAILED_VERIFICATION:
+		return certificate_text(f, words, ret);
+	case CURLE_SSL_CACERT_BADFILE:
+		return diag_set(ret, DIAG_CONFIG,
+		    "%s: cannot use ca_file "
+		    "'%s': it must be a readable file of PEM certificates",
+		    f->host, f->ca_file != NULL ? f->ca_file : "(system)");
+	case CURLE_URL_MALFORMAT:
+	case CURLE_UNSUPPORTED_PROTOCOL:
+	case CURLE_NOT_BUILT_IN:
+	case CURLE_SSL_ISSUER_ERROR:
+	case CURLE_SSL_CIPHER:
+	case CURLE_SSL_CERTPROBLEM:
+	case CURLE_SSL_ENGINE_NOTFOUND:
+		return diag_set(ret, DIAG_CONFIG, "%s: %s", f->host, words);
+	}
+	return diag_set(
+	    ret, DIAG_RETRY, "%s: the connection broke: %s", f->host, words);
+}

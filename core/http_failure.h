@@ -1,0 +1,29 @@
+/*
+ * http_failure.h - what libcurl says when a request had no answer -> who must
+ * act, and what to do.  No I/O; for http.c.
+ */
+#ifndef CORE_HTTP_FAILURE_H
+#define CORE_HTTP_FAILURE_H
+
+#include <curl/curl.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "diag.h"
+
+struct http_failure {
+	CURL *easy;		/* that failed */
+	CURLcode rc;
+	const char *error;	/* CURLOPT_ERRORBUFFER's; may be empty */
+	const char *host;
+	const char *ca_file;	/* NULL: the system's */
+	int64_t timeout_ms;
+	size_t answer_max;
+	bool too_large;		/* the answer had more than that */
+};
+
+/* Sets *ret (RETRY, CONFIG, NOMEM) and returns -1. */
+int http_failure_text(const struct http_failure *f, struct diag *ret);
+
+#endif
