@@ -107,12 +107,10 @@ dir_check(const char *dir, int fd, struct stat *st, struct diag *reterr)
 int
 store_open(struct store *s, const char *dir, struct diag *reterr)
 {
-	auto_free char *copy = strdup(dir);
 	auto_close int fd = -1;
 	struct stat st;
+	char *copy;
 
-	if (copy == NULL)
-		return diag_nomem(reterr);
 	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0 && errno == ENOENT)
 		return diag_set(reterr, DIAG_CONFIG,
@@ -129,8 +127,10 @@ store_open(struct store *s, const char *dir, struct diag *reterr)
 		    strerror(errno));
 	if (dir_check(dir, fd, &st, reterr) < 0)
 		return -1;
+	if ((copy = strdup(dir)) == NULL)
+		return diag_nomem(reterr);
 	*s = (struct store){ .dirfd = take_fd(&fd),
-		.dir = take_ptr(&copy),
+		.dir = copy,
 		.uid = st.st_uid,
 		.gid = st.st_gid };
 	return 0;
