@@ -1,0 +1,175 @@
+/* How the agent is found and how long it is waited for. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "fake_agent.h"
+#include "token_source.h"
+
+static const struct token_query query = { .account = "relay@example.com" };
+
+static int64_t
+now_ms(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* Both: nobody accepts, and the queue is full. */
+static void
+the_deadline_holds(void **unused)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	struct fake_agent fake;
+	struct token_agent a;
+	int fds, others[4];
+
+	(void)unused;
+	fake_agent_start(&fake, FAKE_NEVER, "", 0);
+	memcpy(addr.sun_path, fake.path, strlen(fake.path) + 1);
+	token_agent_init(&a, fake.path, 300);
+	for (size_t i = 0; i < 4; i++) {
+		auto_token struct token t = TOKEN_INIT;
+		struct diag d = DIAG_INIT;
+		int64_t begin = now_ms(), took;
+
+		fds = fake_count_fds();
+		assert_int_equal(
+		    a.source.ops->get(&a.source, &query, &t, &d), -1);
+		took = now_ms() - begin;
+		assert_int_equal(fake_count_fds(), fds);
+		assert_int_equal(d.kind, DIAG_RETRY);
+		assert_non_null(strstr(d.text, "within 0.3 s"));
+		assert_true(took >= 280 && took < 2000);
+		others[i] = socket(
+		    AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		(void)connect(
+		    others[i], (struct sockaddr *)&addr, sizeof(addr));
+	}
+	for (size_t i = 0; i < 4; i++)
+		(void)close(others[i]);
+	fake_agent_stop(&fake);
+}
+
+static void
+expect_failure(const char *path, enum diag_kind kind, const char *text)
+{
+	auto_token struct token t = TOKEN_INIT;
+	struct diag d = DIAG_INIT;
+	struct token_agent a;
+	int fds = fake_count_fds();
+
+	token_agent_init(&a, path, 300);
+	assert_int_equal(a.source.ops->get(&a.source, &query, &t, &d), -1);
+	if (d.kind != kind || strstr(d.text, text) == NULL)
+		fail_msg("%d: %s", d.kind, d.text);
+	assert_int_equal(fake_count_fds(), fds);
+}
+
+static void
+no_agent(void **unused)
+{
+	char path[200] = "/tmp/", dir[] = "/tmp/mailtoken-test.XXXXXX";
+	struct fake_agent fake;
+	int status;
+	pid_t pid;
+
+	(void)unused;
+	expect_failure("/nonexistent/agent.sock", DIAG_RETRY,
+	    "does not answer at /nonexistent/agent.sock: No such file or "
+	    "directory: start mailtokend");
+	fake_agent_start(&fake, FAKE_NEVER, "", 0);
+	(void)close(fake.listener);
+	fake.listener = -1;
+	expect_failure(
+	    fake.path, DIAG_RETRY, "Connection refused: start mailtokend");
+	fake_agent_stop(&fake);
+
+	memset(path + 5, 'x', 150);
+	path[155] = '\0';
+	expect_failure(path, DIAG_CONFIG, "longer than 107 bytes");
+
+	assert_non_null(mkdtemp(dir));
+	pid = fork();
+	if (pid == 0) {
+		if (geteuid() == 0 && setuid(65534) != 0)
+			_exit(1);
+		(void)snprintf(path, sizeof(path), "%s/agent.sock", dir);
+		(void)chmod(dir, 0); /* if we are not root */
+		expect_failure(path, DIAG_CONFIG, "Permission denied");
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	(void)rmdir(dir);
+}
+
+/* The paths that a plugin looks at. */
+static void
+default_paths(void **unused)
+{
+	static const char ok[] = FAKE_GET "ya29.x\n\n";
+	struct fake_agent fake;
+	char dir[96], path[128];
+
+	(void)unused;
+	fake_agent_start(&fake, FAKE_AT_ONCE, ok, strlen(ok));
+	(void)setenv("MAILTOKEN_SOCKET", fake.path, 1);
+	(void)setenv("XDG_RUNTIME_DIR", "/nonexistent", 1);
+	for (int i = 0; i < 2; i++) {
+		auto_token struct token t = TOKEN_INIT;
+		struct diag d = DIAG_INIT;
+		struct token_agent a;
+
+		token_agent_init(&a, NULL, 2000);
+		if (a.source.ops->get(&a.source, &query, &t, &d) < 0)
+			fail_msg("%s", d.text);
+		assert_string_equal(t.value.ptr, "ya29.x");
+
+		/* The second time in the user's own directory. */
+		(void)unsetenv("MAILTOKEN_SOCKET");
+		(void)setenv("XDG_RUNTIME_DIR", fake.dir, 1);
+		(void)snprintf(dir, sizeof(dir), "%s/mailtoken", fake.dir);
+		(void)snprintf(path, sizeof(path), "%s/agent.sock", dir);
+		(void)mkdir(dir, 0700);
+		(void)rename(fake.path, path);
+	}
+	(void)unlink(path);
+	if (access("/run/mailtoken/agent.sock", F_OK) < 0) {
+		static const char system[] =
+		    "at /run/mailtoken/agent.sock: No such file";
+
+		expect_failure(NULL, DIAG_RETRY, system);
+		(void)rmdir(dir);
+		expect_failure(NULL, DIAG_RETRY, system);
+		(void)setenv("MAILTOKEN_SOCKET", "", 1);
+		(void)setenv("XDG_RUNTIME_DIR", "/dev/null", 1);
+		expect_failure(NULL, DIAG_RETRY, system);
+		(void)setenv("XDG_RUNTIME_DIR", "relative", 1);
+		expect_failure(NULL, DIAG_RETRY, system);
+		(void)unsetenv("XDG_RUNTIME_DIR");
+		expect_failure(NULL, DIAG_RETRY, system);
+	}
+	(void)rmdir(dir);
+	fake_agent_stop(&fake);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_deadline_holds),
+		cmocka_unit_test(no_agent),
+		cmocka_unit_test(default_paths),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
