@@ -3,293 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <event2/event.h>
-#include <uthash.h>
-
-#include "clock.h"
-#include "log.h"
-
-#define AHEAD_MAX      32    /* renewals at once that nobody waits for */
-#define AHEAD_AGAIN_MS 500   /* when there are too many */
-#define START_PER_S    50    /* first renewals, after a start with no tokens */
-#define SAVE_AGAIN_MS  30000 /* after a grant could not be written */
-#define TIMER_MAX_MS   (3600 * 1000) /* libevent's clock may drift */
-
-struct live {
-	UT_hash_handle hh;
-	struct accounts *owner;
-	struct config *config; /* keeps account alive */
-	const struct account *account;
-	struct refresh refresh;
-	struct grant grant; /* as renewed or read; may be newer than the disk */
-	bool unsaved;
-	bool gone;	       /* not configured any more */
-	int64_t not_before_ms; /* spreads first renewals */
-	enum diag_kind logged; /* the last verdict that was logged */
-	struct renewal *renewal;
-	struct event *timer;
-	struct live *next_gone;
-};
+#define START_PER_S 50 /* first renewals, after a start with no tokens */
 
 struct accounts {
-	const struct renew_env *env;
+	struct live_pool pool;
 	struct config *config;
 	struct live *by_name;
-	struct live *gone; /* waiting for their renewal's end */
-	size_t in_flight;
-	bool quiet;
 };
-
-static void
-live_free(struct live *l)
-{
-	if (l->timer != NULL)
-		event_free(l->timer);
-	renew_cancel(&l->renewal);
-	refresh_wipe(&l->refresh);
-	grant_wipe(&l->grant);
-	config_unref(&l->config);
-	free(l);
-}
-
-/* One line per renewal; when a person is needed, a louder one, once. */
-static void
-log_renewal(struct live *l, const struct grant *g, const struct diag *unsaved,
-    const struct diag *why)
-{
-	struct log_line line =
-	    log_event(g != NULL ? LOG_INFO : LOG_WARNING, "renewal");
-	enum diag_kind kind = g != NULL ? DIAG_OK : why->kind;
-
-	log_str(&line, "account", l->account->name);
-	log_str(&line, "result", diag_kind_name(kind));
-	if (g != NULL) {
-		log_int(&line, "generation", g->generation);
-		log_int(&line, "life", g->expires_at - g->obtained_at);
-	} else {
-		log_str(&line, "text", why->text);
-	}
-	log_send(&line);
-
-	if (unsaved != NULL) {
-		line = log_event(LOG_ERR, "state-not-saved");
-		log_str(&line, "account", l->account->name);
-		log_str(&line, "text", unsaved->text);
-		log_send(&line);
-	}
-	if (kind != l->logged && (kind == DIAG_REAUTH || kind == DIAG_CONFIG)) {
-		line = log_event(LOG_ERR,
-		    kind == DIAG_REAUTH ? "login-needed" : "change-needed");
-		log_str(&line, "account", l->account->name);
-		log_str(&line, "result", diag_kind_name(kind));
-		log_str(&line, "text", why->text);
-		log_send(&line);
-	}
-	l->logged = kind;
-}
-
-static void arm(struct live *l);
-static void begin(struct live *l, bool force);
-
-static bool
-token_of(const struct grant *g, struct refresh_token *ret)
-{
-	if (secret_empty(&g->access_token) ||
-	    !secret_copy(&ret->value, &g->access_token))
-		return false;
-	ret->generation = g->generation;
-	ret->obtained_ms = g->obtained_at * 1000;
-	ret->expires_ms = g->expires_at * 1000;
-	ret->refresh_ms = g->refresh_at * 1000;
-	return true;
-}
-
-static void
-ended(struct live *l, const struct grant *g, const struct diag *why)
-{
-	struct refresh_token tok = REFRESH_TOKEN_INIT;
-	struct diag nomem = DIAG_INIT;
-
-	if (g != NULL && grant_copy(&l->grant, g) && token_of(g, &tok)) {
-		refresh_ended(&l->refresh, clock_now_ms(), &tok, NULL);
-		return;
-	}
-	if (g != NULL) {
-		(void)diag_nomem(&nomem);
-		why = &nomem;
-	}
-	refresh_ended(&l->refresh, clock_now_ms(), NULL, why);
-}
-
-static void
-forget_gone(struct live *l)
-{
-	struct live **p = &l->owner->gone;
-
-	while (*p != l)
-		p = &(*p)->next_gone;
-	*p = l->next_gone;
-	live_free(l);
-}
-
-static void
-renewed(void *arg, const struct grant *g, const struct diag *unsaved,
-    const struct diag *why)
-{
-	struct live *l = arg;
-
-	l->renewal = NULL;
-	l->owner->in_flight--;
-	log_renewal(l, g, unsaved, why);
-	l->unsaved = unsaved != NULL;
-	ended(l, g, why);
-	if (l->gone)
-		forget_gone(l);
-	else
-		arm(l);
-}
-
-/* The machine has said: start. */
-static void
-begin(struct live *l, bool force)
-{
-	struct diag d = DIAG_INIT;
-	const struct grant *known = l->grant.generation > 0 ? &l->grant : NULL;
-
-	l->renewal = renew_start(l->owner->env, l->account, known,
-	    l->account->min_life_s, force, renewed, l, &d);
-	if (l->renewal != NULL) {
-		l->owner->in_flight++;
-		return;
-	}
-	refresh_ended(&l->refresh, clock_now_ms(), NULL, &d);
-}
-
-/*
- * A grant that could not be written is tried again on its own, without a
- * request to the provider.
- */
-static void
-save_again(struct live *l)
-{
-	const struct store *s = l->owner->env->store;
-	struct store_lock lock = STORE_LOCK_INIT;
-	struct diag d = DIAG_INIT;
-	auto_grant struct grant disk = GRANT_INIT;
-
-	if (store_lock(s, l->account->name, &lock, &d) < 0)
-		return;
-	if (store_read(s, l->account->name, &disk, &d) >= 0 &&
-	    (disk.generation >= l->grant.generation ||
-		store_write(s, &lock, l->account->name, &l->grant, &d) == 0)) {
-		struct log_line line = log_event(LOG_NOTICE, "state-saved");
-
-		l->unsaved = false;
-		log_str(&line, "account", l->account->name);
-		log_int(&line, "generation", l->grant.generation);
-		log_send(&line);
-	}
-	store_unlock(&lock);
-}
-
-static void
-on_timer(evutil_socket_t fd, short what, void *arg)
-{
-	struct live *l = arg;
-	int64_t now = clock_now_ms();
-
-	(void)fd;
-	(void)what;
-	if (l->owner->quiet)
-		return;
-	if (l->unsaved && l->renewal == NULL)
-		save_again(l);
-	if (now >= refresh_due_ms(&l->refresh, now) &&
-	    now >= l->not_before_ms && l->owner->in_flight >= AHEAD_MAX)
-		l->not_before_ms = now + AHEAD_AGAIN_MS;
-	if (now >= l->not_before_ms && refresh_tick(&l->refresh, now))
-		begin(l, true);
-	arm(l);
-}
-
-static void
-arm(struct live *l)
-{
-	int64_t now = clock_now_ms();
-	int64_t due = refresh_due_ms(&l->refresh, now);
-	struct timeval tv;
-
-	if (l->unsaved && due > now + SAVE_AGAIN_MS)
-		due = now + SAVE_AGAIN_MS;
-	if (due < l->not_before_ms)
-		due = l->not_before_ms;
-	if (due > now + TIMER_MAX_MS)
-		due = now + TIMER_MAX_MS;
-	due = due > now ? due - now : 0;
-	tv.tv_sec = (time_t)(due / 1000);
-	tv.tv_usec = (suseconds_t)(due % 1000 * 1000);
-	(void)event_add(l->timer, &tv);
-}
-
-/* What an earlier run left; a damaged file is this account's trouble only. */
-static void
-load(struct live *l)
-{
-	struct refresh_token tok = REFRESH_TOKEN_INIT;
-	struct diag d = DIAG_INIT;
-	struct log_line line;
-
-	if (store_read(l->owner->env->store, l->account->name, &l->grant, &d) >=
-	    0) {
-		/*
-		 * Not one that was asked for otherwise, or by a clock that
-		 * was wrong: then or now.
-		 */
-		if (l->grant.binding == account_binding(l->account) &&
-		    l->grant.obtained_at <= clock_now_s() &&
-		    token_of(&l->grant, &tok))
-			refresh_load(&l->refresh, &tok);
-		return;
-	}
-	line = log_event(LOG_ERR, "state-unreadable");
-	log_str(&line, "account", l->account->name);
-	log_str(&line, "text", d.text);
-	log_send(&line);
-	l->logged = d.kind;
-	if (refresh_force(&l->refresh, clock_now_ms()))
-		refresh_ended(&l->refresh, clock_now_ms(), NULL, &d);
-}
-
-/* FNV-1a; only to give accounts different jitter. */
-static uint64_t
-seed_of(const char *name)
-{
-	uint64_t h = 14695981039346656037u ^ (uint64_t)clock_now_ms();
-
-	for (; *name != '\0'; name++)
-		h = (h ^ (unsigned char)*name) * 1099511628211u;
-	return h;
-}
-
-static struct live *
-live_new(struct accounts *a, struct config *c, const struct account *account)
-{
-	struct live *l = calloc(1, sizeof(*l));
-
-	if (l == NULL)
-		return NULL;
-	refresh_init(&l->refresh, account->min_life_s * 1000,
-	    account->grant == GRANT_REFRESH_TOKEN, seed_of(account->name));
-	l->owner = a;
-	l->config = config_ref(c);
-	l->account = account;
-	l->timer = evtimer_new(a->env->base, on_timer, l);
-	if (l->timer == NULL) {
-		live_free(l);
-		return NULL;
-	}
-	return l;
-}
 
 struct accounts *
 accounts_new(const struct renew_env *env)
@@ -297,7 +17,7 @@ accounts_new(const struct renew_env *env)
 	struct accounts *a = calloc(1, sizeof(*a));
 
 	if (a != NULL)
-		a->env = env;
+		a->pool.env = env;
 	return a;
 }
 
@@ -314,7 +34,7 @@ accounts_free(struct accounts **ap)
 		HASH_DEL(a->by_name, l);
 		live_free(l);
 	}
-	for (l = a->gone; l != NULL; l = next) {
+	for (l = a->pool.gone; l != NULL; l = next) {
 		next = l->next_gone;
 		live_free(l);
 	}
@@ -323,47 +43,33 @@ accounts_free(struct accounts **ap)
 	*ap = NULL;
 }
 
-static void
-retire(struct accounts *a, struct live *l)
+/* The key is the name in the configuration that the account belongs to. */
+static bool
+enter(struct accounts *a, struct live *l)
 {
-	struct diag d = DIAG_INIT;
-
-	HASH_DEL(a->by_name, l);
-	l->gone = true;
-	(void)event_del(l->timer);
-	if (l->renewal != NULL) {
-		/* Its answer may carry a rotated refresh token: wait. */
-		l->next_gone = a->gone;
-		a->gone = l;
-		return;
-	}
-	(void)diag_set(&d, DIAG_CONFIG, "account %s is no longer configured",
-	    l->account->name);
-	if (l->refresh.in_flight)
-		refresh_ended(&l->refresh, clock_now_ms(), NULL, &d);
-	live_free(l);
+	l->hh.tbl = NULL;
+	HASH_ADD_KEYPTR(
+	    hh, a->by_name, l->account->name, strlen(l->account->name), l);
+	return l->hh.tbl != NULL;
 }
 
-/* What is asked for has changed: the old token may not be what is wanted. */
-static void
-adopt(struct live *l, struct config *c, const struct account *account)
+/* The accounts that c has and we have not; they do nothing yet. */
+static bool
+make_new(struct accounts *a, struct config *c, struct live **fresh, size_t *n)
 {
-	bool same = account_binding(account) == account_binding(l->account);
-	struct config *old = l->config;
+	for (size_t i = 0; i < c->n_accounts; i++) {
+		struct live *l;
 
-	l->config = config_ref(c);
-	l->account = account;
-	config_unref(&old);
-	l->refresh.min_life_ms = account->min_life_s * 1000;
-	l->refresh.delegated = account->grant == GRANT_REFRESH_TOKEN;
-	if (!same)
-		secret_wipe(&l->refresh.token.value);
-	/* The change may be the cure: verdicts are forgotten. */
-	if (l->refresh.why.kind != DIAG_OK && !l->refresh.in_flight) {
-		l->refresh.why = (struct diag)DIAG_INIT;
-		l->refresh.failures = 0;
-		l->refresh.retry_ms = 0;
+		if (accounts_find(a, c->accounts[i]->name) != NULL)
+			continue;
+		l = live_new(&a->pool, c, c->accounts[i]);
+		if (l == NULL)
+			return false;
+		fresh[(*n)++] = l;
+		if (!enter(a, l))
+			return false;
 	}
+	return true;
 }
 
 static bool
@@ -371,33 +77,19 @@ add_new(struct accounts *a, struct config *c)
 {
 	struct live **fresh = calloc(c->n_accounts + 1, sizeof(struct live *));
 	size_t n = 0;
+	bool ok = fresh != NULL && make_new(a, c, fresh, &n);
 
-	if (fresh == NULL)
-		return false;
-	for (size_t i = 0; i < c->n_accounts; i++) {
-		if (accounts_find(a, c->accounts[i]->name) != NULL)
-			continue;
-		fresh[n] = live_new(a, c, c->accounts[i]);
-		if (fresh[n++] != NULL)
-			continue;
-		while (--n > 0)
-			live_free(fresh[n - 1]);
-		free(fresh);
-		return false;
-	}
 	for (size_t i = 0; i < n; i++) {
-		struct live *l = fresh[i];
-
-		HASH_ADD_KEYPTR(hh, a->by_name, l->account->name,
-		    strlen(l->account->name), l);
-		load(l);
-		if (secret_empty(&l->refresh.token.value))
-			l->not_before_ms =
-			    clock_now_ms() + (int64_t)(i * 1000 / START_PER_S);
-		arm(l);
+		if (ok) {
+			live_begin(fresh[i], (int64_t)(i * 1000 / START_PER_S));
+			continue;
+		}
+		if (fresh[i]->hh.tbl != NULL)
+			HASH_DEL(a->by_name, fresh[i]);
+		live_free(fresh[i]);
 	}
 	free(fresh);
-	return true;
+	return ok;
 }
 
 bool
@@ -412,16 +104,14 @@ accounts_apply(struct accounts *a, struct config *c)
 		const struct account *account =
 		    config_account(c, l->account->name);
 
-		if (account == NULL) {
-			retire(a, l);
-		} else if (l->config != c) {
-			/* The hash's key is the name in the old config. */
-			HASH_DEL(a->by_name, l);
-			adopt(l, c, account);
-			HASH_ADD_KEYPTR(hh, a->by_name, account->name,
-			    strlen(account->name), l);
-			arm(l);
-		}
+		if (l->config == c)
+			continue;
+		HASH_DEL(a->by_name, l);
+		if (account != NULL)
+			live_adopt(l, c, account);
+		/* One went, so there is memory for one. */
+		if (account == NULL || !enter(a, l))
+			live_retire(l);
 	}
 	config_unref(&a->config);
 	a->config = config_ref(c);
@@ -431,13 +121,13 @@ accounts_apply(struct accounts *a, struct config *c)
 void
 accounts_quiesce(struct accounts *a)
 {
-	a->quiet = true;
+	a->pool.quiet = true;
 }
 
 size_t
 accounts_in_flight(const struct accounts *a)
 {
-	return a->in_flight;
+	return a->pool.in_flight;
 }
 
 struct live *
@@ -447,71 +137,6 @@ accounts_find(struct accounts *a, const char *name)
 
 	HASH_FIND(hh, a->by_name, name, strlen(name), l);
 	return l;
-}
-
-const struct account *
-live_config(const struct live *l)
-{
-	return l->account;
-}
-
-void
-live_want(struct live *l, struct waiter *w)
-{
-	if (!refresh_want(&l->refresh, clock_now_ms(), w))
-		return;
-	begin(l, true);
-	arm(l);
-}
-
-void
-live_cancel(struct live *l, struct waiter *w)
-{
-	refresh_cancel(&l->refresh, w);
-}
-
-void
-live_reject(struct live *l, int64_t generation)
-{
-	if (refresh_reject(&l->refresh, clock_now_ms(), generation))
-		begin(l, true);
-	arm(l);
-}
-
-void
-live_refresh(struct live *l, struct waiter *w)
-{
-	bool first = refresh_force(&l->refresh, clock_now_ms());
-
-	refresh_enqueue(&l->refresh, w);
-	if (first)
-		begin(l, true);
-	arm(l);
-}
-
-void
-live_status(struct live *l, struct live_status *ret)
-{
-	const struct refresh *r = &l->refresh;
-	int64_t due = refresh_due_ms(&l->refresh, clock_now_ms());
-
-	*ret = (struct live_status){
-		.account = l->account,
-		.generation = l->grant.generation,
-		.expires_at = l->grant.expires_at,
-		.renewed_at = r->ok_ms / 1000,
-		.next_at = due == INT64_MAX ? 0 : due / 1000,
-		.login_at = l->grant.login_at,
-		.failures = r->failures,
-		.text = r->why.text,
-	};
-	for (const struct waiter *w = r->waiters.next; w != &r->waiters;
-	     w = w->next)
-		ret->waiting++;
-	if (r->why.kind != DIAG_OK)
-		ret->state = diag_kind_name(r->why.kind);
-	else
-		ret->state = secret_empty(&r->token.value) ? "new" : "ok";
 }
 
 void

@@ -161,7 +161,7 @@ find_allowed(struct session *s)
 
 	if (l == NULL)
 		return NULL;
-	a = live_config(l);
+	a = l->account;
 	if (!peer_is_ours(&s->peer) &&
 	    !peer_allowed(s->fd, &s->peer, &a->allow)) {
 		(void)diag_set(&d, DIAG_DENIED,

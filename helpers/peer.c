@@ -4,6 +4,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define HASH_NONFATAL_OOM	     1
+#define HASH_FUNCTION(s, len, hashv) HASH_OAT(s, len, hashv)
 #include <uthash.h>
 
 #include "cleanup.h"
@@ -88,6 +90,10 @@ peer_count_in(uid_t uid, unsigned max)
 			return false;
 		u->uid = uid;
 		HASH_ADD(hh, usage, uid, sizeof(u->uid), u);
+		if (u->hh.tbl == NULL) {
+			free(u);
+			return false;
+		}
 	}
 	if (u->n >= max)
 		return false;

@@ -1,0 +1,82 @@
+/*
+ * live.h - one account that the agent serves: the policy of refresh.h driven
+ * by the event loop, renewed by renew.h, and logged.
+ */
+#ifndef HELPERS_LIVE_H
+#define HELPERS_LIVE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Not to exit where memory runs out, nor to trip over a fall-through. */
+#define HASH_NONFATAL_OOM	     1
+#define HASH_FUNCTION(s, len, hashv) HASH_OAT(s, len, hashv)
+#include <uthash.h>
+
+#include "config.h"
+#include "refresh.h"
+#include "renew.h"
+
+struct event;
+
+/* What all accounts of an agent share. */
+struct live_pool {
+	const struct renew_env *env;
+	struct live *gone; /* retired, waiting for their renewal's end */
+	size_t in_flight;  /* renewals whose answer is still to come */
+	bool quiet;	   /* no renewals ahead of time any more */
+};
+
+struct live {
+	UT_hash_handle hh; /* by name, for accounts.c */
+	struct live_pool *pool;
+	struct config *config; /* keeps account alive */
+	const struct account *account;
+	struct refresh refresh;
+	struct grant grant; /* as renewed or read; may be newer than disk */
+	bool unsaved;
+	bool gone;	       /* not configured any more */
+	int64_t not_before_ms; /* spreads first renewals */
+	enum diag_kind logged; /* the last verdict that was logged */
+	struct renewal *renewal;
+	struct event *timer;
+	struct live *next_gone;
+};
+
+/* NULL: no memory.  References c, which account belongs to. */
+struct live *live_new(
+    struct live_pool *pool, struct config *c, const struct account *account);
+void live_free(struct live *l);
+/*
+ * Reads what an earlier run left, and begins to renew ahead of time; if
+ * there is no token, delay_ms from now.
+ */
+void live_begin(struct live *l, int64_t delay_ms);
+/*
+ * The account as a new configuration has it: waiters and, if it would be
+ * asked for in the same way, the token stay.
+ */
+void
+live_adopt(struct live *l, struct config *c, const struct account *account);
+/* Answers waiters, and frees it: now, or when its renewal has ended. */
+void live_retire(struct live *l);
+
+/* Answers w before it returns, or queues it: see refresh_want(). */
+void live_want(struct live *l, struct waiter *w);
+void live_cancel(struct live *l, struct waiter *w);
+/* A server refused this generation. */
+void live_reject(struct live *l, int64_t generation);
+/* Reads the state again and renews; w is answered when that has ended. */
+void live_refresh(struct live *l, struct waiter *w);
+
+/* For `status`.  Times are Unix seconds, 0: never. */
+struct live_status {
+	const struct account *account;
+	const char *state; /* "ok", "new" or diag_kind_name() */
+	int64_t generation, expires_at, renewed_at, next_at, login_at;
+	unsigned waiting, failures;
+	const char *text; /* of the last error, or "" */
+};
+void live_status(struct live *l, struct live_status *ret);
+
+#endif
