@@ -66,14 +66,14 @@ _Static_assert(sizeof(sasl_code) / sizeof(sasl_code[0]) == DIAG__COUNT,
 
 /* Where a diag becomes what the host logs, and returns. */
 static int
-fail(const sasl_utils_t *utils, const struct diag *d)
+report(const sasl_utils_t *utils, const struct diag *d)
 {
 	utils->seterror(utils->conn, 0, "mailtoken: %s", d->text);
 	return sasl_code[d->kind];
 }
 
 static int
-fail_code(const sasl_utils_t *utils, int code, const char *text)
+report_code(const sasl_utils_t *utils, int code, const char *text)
 {
 	utils->seterror(utils->conn, 0, "mailtoken: %s", text);
 	return code;
@@ -188,7 +188,7 @@ make_prompts(struct context *c, const sasl_utils_t *utils, const bool *wanted)
 	sasl_interact_t *p = utils->malloc(size);
 
 	if (p == NULL)
-		return fail_code(utils, SASL_NOMEM, "out of memory");
+		return report_code(utils, SASL_NOMEM, "out of memory");
 	memset(p, 0, size);
 	for (unsigned i = 0; i < ASK__COUNT; i++) {
 		if (!wanted[i])
@@ -242,7 +242,7 @@ ask_host(struct context *c, const sasl_client_params_t *params,
 		rc = ask_callback(utils, (enum ask)i, &answers[i]);
 		wanted[i] = rc == SASL_INTERACT;
 		if (rc != SASL_OK && rc != SASL_INTERACT)
-			return fail_code(utils, rc,
+			return report_code(utils, rc,
 			    "the program could not tell the user name or the "
 			    "password");
 	}
@@ -265,7 +265,7 @@ canon(sasl_client_params_t *params, const struct answer *name, unsigned flags,
 		    (unsigned)name->len, flags, oparams);
 	if (rc == SASL_OK)
 		return rc;
-	return fail_code(params->utils, rc,
+	return report_code(params->utils, rc,
 	    "the user name is empty, too long or not acceptable to the "
 	    "program");
 }
@@ -283,7 +283,7 @@ canon_names(sasl_client_params_t *params, const struct answer *answers,
 	int rc;
 
 	if (authname->len == 0)
-		return fail_code(params->utils, SASL_FAIL,
+		return report_code(params->utils, SASL_FAIL,
 		    "the program names no user: it must answer "
 		    "SASL_CB_AUTHNAME");
 	if (user->len == 0) {
@@ -295,7 +295,7 @@ canon_names(sasl_client_params_t *params, const struct answer *answers,
 			rc = canon(params, user, SASL_CU_AUTHZID, oparams);
 	}
 	if (rc == SASL_OK && (oparams->authid == NULL || oparams->user == NULL))
-		rc = fail_code(params->utils, SASL_FAIL,
+		rc = report_code(params->utils, SASL_FAIL,
 		    "the SASL library lost the user name");
 	return rc;
 }
@@ -365,14 +365,14 @@ first_step(struct context *c, sasl_client_params_t *params,
 	if (rc != SASL_OK)
 		return rc;
 	if (get_token(c, params, &answers[ASK_PASS], oparams, &d) < 0)
-		return fail(params->utils, &d);
+		return report(params->utils, &d);
 
 	rc =
 	    xoauth2_step(&c->mech, oparams->user, &c->token.value, NULL, 0, &d);
 	secret_wipe(&c->token.value);
 	if (rc < 0) {
 		(void)diag_wrap(&d, "user %s", oparams->user);
-		return fail(params->utils, &d);
+		return report(params->utils, &d);
 	}
 	*out = c->mech.out.ptr;
 	*outlen = (unsigned)c->mech.out.len;
@@ -392,7 +392,7 @@ report_refusal(struct context *c, const sasl_client_params_t *params,
 
 	(void)diag_set(&d, DIAG_REAUTH, "server refused the token for %s: %s",
 	    whose != NULL ? whose : "?", words);
-	(void)fail(params->utils, &d);
+	(void)report(params->utils, &d);
 	if (c->ref.literal || oparams->user == NULL)
 		return;
 	c->agent.timeout_ms = REJECT_TIMEOUT_MS;
@@ -409,7 +409,7 @@ last_step(struct context *c, const sasl_client_params_t *params, const char *in,
 	if (in == NULL)
 		inlen = 0;
 	if (xoauth2_step(&c->mech, NULL, NULL, in, inlen, &d) < 0)
-		return fail(params->utils, &d);
+		return report(params->utils, &d);
 	if (c->mech.state == XOAUTH2_REFUSED)
 		report_refusal(c, params, oparams);
 	oparams->doneflag = 1;

@@ -1,0 +1,542 @@
+/* The plugin under a SASL library that does what a test wants. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "../../sasl-plugin/plugin.c"
+#include "fake_agent.h"
+#include "fake_host.h"
+
+#define ALL	 (OFFERED(ASK_USER) | OFFERED(ASK_AUTHNAME) | OFFERED(ASK_PASS))
+#define NAME	 OFFERED(ASK_AUTHNAME)
+#define POSTFIX_ (OFFERED(ASK_AUTHNAME) | OFFERED(ASK_PASS))
+#define RELAY	 "relay@example.com"
+#define BOX	 "shared@example.com"
+
+static const struct {
+	const char *name;
+	unsigned offers;
+	const char *user, *authname, *pass;
+	int rc;
+	const char *response_user; /* rc is SASL_CONTINUE */
+	const char *token;
+	const char *request; /* part of what the agent heard; NULL: nothing */
+	const char *error;
+} logins[] = {
+	{ "as Postfix", POSTFIX_, NULL, RELAY, "mailtoken:", SASL_CONTINUE,
+	    RELAY, "ya29.x",
+	    "op=get\naccount=" RELAY "\nservice=smtp\n"
+	    "host=smtp.example.com\n\n",
+	    NULL },
+	{ "no password", NAME, NULL, RELAY, NULL, SASL_CONTINUE, RELAY,
+	    "ya29.x", "account=" RELAY "\n", NULL },
+	{ "password that is not there", ALL, NULL, RELAY, NULL, SASL_CONTINUE,
+	    RELAY, "ya29.x", "account=" RELAY "\n", NULL },
+	{ "empty password", ALL, "", RELAY, "", SASL_CONTINUE, RELAY, "ya29.x",
+	    "account=" RELAY "\n", NULL },
+	{ "shared mailbox by USER", ALL, BOX, RELAY, "", SASL_CONTINUE, BOX,
+	    "ya29.x",
+	    "account=" RELAY "\nservice=smtp\nhost=smtp.example.com\n"
+	    "user=" BOX "\n",
+	    NULL },
+	{ "shared mailbox by password", POSTFIX_, NULL, BOX, "mailtoken:" RELAY,
+	    SASL_CONTINUE, BOX, "ya29.x",
+	    "account=" RELAY "\nservice=smtp\nhost=smtp.example.com\n"
+	    "user=" BOX "\n",
+	    NULL },
+	{ "literal", ALL, NULL, RELAY, "ya29.lit", SASL_CONTINUE, RELAY,
+	    "ya29.lit", NULL, NULL },
+	{ "literal, odd user", ALL, NULL, "a b", "ya29.lit", SASL_CONTINUE,
+	    "a b", "ya29.lit", NULL, NULL },
+	{ "blanks around", POSTFIX_, NULL, "  " RELAY, "", SASL_CONTINUE, RELAY,
+	    "ya29.x", "account=" RELAY "\n", NULL },
+	{ "no AUTHNAME at all", OFFERED(ASK_PASS), NULL, NULL, "x", SASL_FAIL,
+	    NULL, NULL, NULL, "SASL_CB_AUTHNAME" },
+	{ "AUTHNAME without answer", ALL, BOX, NULL, "x", SASL_FAIL, NULL, NULL,
+	    NULL, "SASL_CB_AUTHNAME" },
+	{ "empty AUTHNAME", ALL, BOX, "", "x", SASL_FAIL, NULL, NULL, NULL,
+	    "SASL_CB_AUTHNAME" },
+	{ "user that is no account", POSTFIX_, NULL, "a b", "", SASL_FAIL, NULL,
+	    NULL, NULL, "mailtoken:NAME" },
+	{ "control character in the user", POSTFIX_, NULL, "a\001b", "lit",
+	    SASL_FAIL, NULL, NULL, NULL, "control character" },
+	{ "control character in the token", POSTFIX_, NULL, RELAY,
+	    "sesame\001x", SASL_FAIL, NULL, NULL, NULL, "user " RELAY },
+	{ "bad name in the password", POSTFIX_, NULL, RELAY,
+	    "mailtoken:/sesame", SASL_FAIL, NULL, NULL, NULL, RELAY },
+};
+
+static void
+check_login(size_t i, bool prompts, struct fake_agent *agent)
+{
+	char want[300];
+	const char *out = NULL, *heard;
+	unsigned len = 99;
+	void *c;
+	int rc;
+
+	host_init(prompts ? 0 : logins[i].offers,
+	    prompts ? logins[i].offers : 0, agent->path);
+	host.text[ASK_USER] = logins[i].user;
+	host.text[ASK_AUTHNAME] = logins[i].authname;
+	host.text[ASK_PASS] = logins[i].pass;
+	rc = start(&c, &out, &len);
+	if (rc != logins[i].rc)
+		fail_msg("%s: %d: %s", logins[i].name, rc, host.error);
+	if (rc == SASL_CONTINUE) {
+		(void)snprintf(want, sizeof(want),
+		    "user=%s\001auth=Bearer %s\001\001",
+		    logins[i].response_user, logins[i].token);
+		assert_int_equal(len, strlen(want));
+		assert_memory_equal(out, want, len);
+		assert_string_equal(host.error, "");
+	} else {
+		assert_int_equal(len, 0);
+		assert_non_null(strstr(host.error, logins[i].error));
+		assert_memory_equal(host.error, "mailtoken: ", 11);
+		assert_null(strstr(host.error, "sesame"));
+	}
+	if (logins[i].request != NULL) {
+		heard = fake_agent_heard(agent);
+		if (strstr(heard, logins[i].request) == NULL)
+			fail_msg("%s: %s", logins[i].name, heard);
+	}
+	for (unsigned j = 0; j < ASK__COUNT; j++)
+		assert_true(host.asked[j] <= 1);
+	dispose(c);
+}
+
+static void
+all_logins(void **unused)
+{
+	static const char answer[] = FAKE_GET "ya29.x\n\n";
+	struct pollfd quiet = { .events = POLLIN };
+	struct fake_agent agent;
+
+	(void)unused;
+	fake_agent_start(&agent, FAKE_AT_ONCE, answer, strlen(answer));
+	for (size_t i = 0; i < sizeof(logins) / sizeof(logins[0]); i++) {
+		check_login(i, false, &agent);
+		check_login(i, true, &agent);
+	}
+	quiet.fd = agent.heard;
+	assert_int_equal(poll(&quiet, 1, 0), 0); /* nothing but the above */
+	fake_agent_stop(&agent);
+}
+
+static void
+callbacks_that_fail(void **unused)
+{
+	static const int codes[] = { SASL_FAIL, SASL_NOMEM, SASL_BADPARAM };
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+		const char *out;
+		unsigned len;
+		void *c;
+
+		host_init(ALL, 0, "/nonexistent");
+		host.text[ASK_AUTHNAME] = RELAY;
+		host.callback_rc = codes[i];
+		assert_int_equal(start(&c, &out, &len), codes[i]);
+		assert_memory_equal(host.error, "mailtoken: ", 11);
+		dispose(c);
+	}
+}
+
+/* Hosts that have their callbacks for all connections, not for one. */
+static void
+no_list_for_the_connection(void **unused)
+{
+	const char *out;
+	unsigned len;
+	void *c;
+
+	(void)unused;
+	host_init(ALL, 0, "/nonexistent");
+	params.prompt_supp = NULL;
+	host.text[ASK_USER] = BOX;
+	host.text[ASK_AUTHNAME] = RELAY;
+	host.text[ASK_PASS] = "lit";
+	assert_int_equal(start(&c, &out, &len), SASL_CONTINUE);
+	assert_memory_equal(out, "user=" BOX "\001", 6 + strlen(BOX));
+	dispose(c);
+
+	/* A USER that is not there leaves no error text behind. */
+	host_init(POSTFIX_, 0, "/nonexistent");
+	params.prompt_supp = NULL;
+	host.text[ASK_AUTHNAME] = RELAY;
+	host.text[ASK_PASS] = "lit";
+	assert_int_equal(start(&c, &out, &len), SASL_CONTINUE);
+	assert_string_equal(host.error, "");
+	assert_true(host.errors > 0);
+	dispose(c);
+}
+
+static void
+prompts_left_alone(void **unused)
+{
+	sasl_interact_t *need = NULL;
+	const char *out;
+	unsigned len;
+	void *c;
+
+	(void)unused;
+	/* The host gives up after SASL_INTERACT. */
+	host_init(0, ALL, "/nonexistent");
+	assert_int_equal(plug->mech_new(NULL, &params, &c), SASL_OK);
+	assert_int_equal(
+	    plug->mech_step(c, &params, NULL, 0, &need, &out, &len, &oparams),
+	    SASL_INTERACT);
+	assert_non_null(need);
+	assert_int_equal(need[0].id, SASL_CB_USER);
+	assert_int_equal(need[1].id, SASL_CB_AUTHNAME);
+	assert_int_equal(need[2].id, SASL_CB_PASS);
+	assert_int_equal(need[3].id, SASL_CB_LIST_END);
+	dispose(c);
+
+	/* It has no place for prompts, or answers none of them. */
+	assert_int_equal(plug->mech_new(NULL, &params, &c), SASL_OK);
+	assert_int_equal(
+	    plug->mech_step(c, &params, NULL, 0, NULL, &out, &len, &oparams),
+	    SASL_FAIL);
+	need = NULL;
+	assert_int_equal(
+	    plug->mech_step(c, &params, NULL, 0, &need, &out, &len, &oparams),
+	    SASL_INTERACT);
+	assert_int_equal(
+	    plug->mech_step(c, &params, NULL, 0, &need, &out, &len, &oparams),
+	    SASL_FAIL);
+	assert_null(need);
+	dispose(c);
+}
+
+static void
+canon_user_decides(void **unused)
+{
+	static const struct {
+		int rc[2];
+		bool forgets;
+		int want;
+	} canons[] = {
+		{ { SASL_BUFOVER, SASL_OK }, false, SASL_BUFOVER },
+		{ { SASL_FAIL, SASL_OK }, false, SASL_FAIL },
+		{ { SASL_OK, SASL_BADPROT }, false, SASL_BADPROT },
+		{ { SASL_OK, SASL_NOMEM }, false, SASL_NOMEM },
+		{ { SASL_OK, SASL_OK }, true, SASL_FAIL },
+	};
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(canons) / sizeof(canons[0]); i++) {
+		const char *out;
+		unsigned len;
+		void *c;
+
+		host_init(ALL, 0, "/nonexistent");
+		host.text[ASK_USER] = BOX;
+		host.text[ASK_AUTHNAME] = RELAY;
+		host.text[ASK_PASS] = "lit";
+		memcpy(host.canon_rc, canons[i].rc, sizeof(host.canon_rc));
+		host.canon_forgets = canons[i].forgets;
+		assert_int_equal(start(&c, &out, &len), canons[i].want);
+		assert_int_equal(len, 0);
+		assert_memory_equal(host.error, "mailtoken: ", 11);
+		dispose(c);
+	}
+}
+
+static void
+kinds_become_codes(void **unused)
+{
+	static const struct {
+		const char *kind;
+		int rc;
+	} kinds[] = {
+		{ "retry", SASL_UNAVAIL },
+		{ "reauth", SASL_BADAUTH },
+		{ "config", SASL_FAIL },
+		{ "denied", SASL_FAIL },
+		{ "proto", SASL_FAIL },
+		{ "later", SASL_UNAVAIL },
+	};
+	const char *out;
+	unsigned len;
+	void *c;
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		struct fake_agent agent;
+		char answer[200];
+
+		(void)snprintf(answer, sizeof(answer),
+		    "version=1\nstatus=error\nkind=%s\ntext=" RELAY
+		    ": what to do\n\n",
+		    kinds[i].kind);
+		fake_agent_start(&agent, FAKE_AT_ONCE, answer, strlen(answer));
+		host_init(NAME, 0, agent.path);
+		host.text[ASK_AUTHNAME] = RELAY;
+		assert_int_equal(start(&c, &out, &len), kinds[i].rc);
+		assert_string_equal(
+		    host.error, "mailtoken: " RELAY ": what to do");
+		fake_agent_stop(&agent);
+		dispose(c);
+	}
+	host_init(NAME, 0, "/nonexistent");
+	host.text[ASK_AUTHNAME] = RELAY;
+	assert_int_equal(start(&c, &out, &len), SASL_UNAVAIL);
+	assert_string_equal(host.error,
+	    "mailtoken: account " RELAY
+	    ": the agent does not answer at /nonexistent: "
+	    "No such file or directory: start mailtokend");
+	dispose(c);
+}
+
+static void
+the_second_step(void **unused)
+{
+	static const char answer[] = FAKE_GET "ya29.x\n\n";
+	static const struct {
+		const char *pass, *challenge;
+		unsigned len;
+		bool rejects;
+		const char *error;
+	} steps[] = {
+		{ "", NULL, 0, false, "" },
+		{ "", "", 0, false, "" },
+		{ "", NULL, 7, false, "" }, /* a host's mistake */
+		{ "", "{\"status\":\"401\"}\n", 17, true,
+		    "mailtoken: server refused the token for " RELAY
+		    ": {\"status\":\"401\"}" },
+		{ "lit", "{}", 2, false,
+		    "mailtoken: server refused the token for " BOX ": {}" },
+	};
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		sasl_interact_t *need = NULL;
+		struct fake_agent agent;
+		const char *out;
+		unsigned len;
+		void *c;
+
+		fake_agent_start(&agent, FAKE_AT_ONCE, answer, strlen(answer));
+		host_init(ALL, 0, agent.path);
+		host.text[ASK_USER] = BOX;
+		host.text[ASK_AUTHNAME] = RELAY;
+		host.text[ASK_PASS] = steps[i].pass;
+		assert_int_equal(start(&c, &out, &len), SASL_CONTINUE);
+		assert_int_equal(oparams.doneflag, 0);
+		if (*steps[i].pass == '\0')
+			(void)fake_agent_heard(&agent);
+		len = 99;
+		assert_int_equal(plug->mech_step(c, &params, steps[i].challenge,
+				     steps[i].len, &need, &out, &len, &oparams),
+		    SASL_OK);
+		assert_int_equal(len, 0);
+		assert_string_equal(out, "");
+		assert_int_equal(oparams.doneflag, 1);
+		assert_int_equal(oparams.mech_ssf, 0);
+		assert_string_equal(host.error, steps[i].error);
+		if (steps[i].rejects)
+			assert_string_equal(fake_agent_heard(&agent),
+			    "version=1\nop=reject\naccount=" RELAY
+			    "\nservice=smtp\nhost=smtp.example.com\nuser=" BOX
+			    "\ngeneration=7\nreason={\"status\":\"401\"}\n\n");
+		/* And a third one is nobody's. */
+		assert_int_equal(plug->mech_step(c, &params, "x", 1, &need,
+				     &out, &len, &oparams),
+		    SASL_FAIL);
+		assert_int_equal(len, 0);
+		fake_agent_stop(&agent);
+		dispose(c);
+	}
+}
+
+static void
+services(void **unused)
+{
+	(void)unused;
+	assert_string_equal(service_name("smtp"), "smtp");
+	assert_string_equal(service_name("imap"), "imap");
+	assert_string_equal(service_name("pop"), "pop");
+	assert_string_equal(service_name("pop3"), "pop");
+	assert_null(service_name("ldap"));
+	assert_null(service_name(""));
+	assert_null(service_name(NULL));
+}
+
+static void
+missing_arguments(void **unused)
+{
+	const char *out;
+	unsigned len;
+	void *c = NULL;
+
+	(void)unused;
+	host_init(ALL, 0, "/nonexistent");
+	assert_int_equal(plug->mech_new(NULL, NULL, &c), SASL_BADPARAM);
+	assert_int_equal(plug->mech_new(NULL, &params, NULL), SASL_BADPARAM);
+	assert_int_equal(plug->mech_new(NULL, &params, &c), SASL_OK);
+	assert_int_equal(
+	    plug->mech_step(NULL, &params, NULL, 0, NULL, &out, &len, &oparams),
+	    SASL_BADPARAM);
+	assert_int_equal(
+	    plug->mech_step(c, NULL, NULL, 0, NULL, &out, &len, &oparams),
+	    SASL_BADPARAM);
+	assert_int_equal(
+	    plug->mech_step(c, &params, NULL, 0, NULL, NULL, &len, &oparams),
+	    SASL_BADPARAM);
+	assert_int_equal(
+	    plug->mech_step(c, &params, NULL, 0, NULL, &out, NULL, &oparams),
+	    SASL_BADPARAM);
+	assert_int_equal(
+	    plug->mech_step(c, &params, NULL, 0, NULL, &out, &len, NULL),
+	    SASL_BADPARAM);
+	params.canon_user = NULL;
+	assert_int_equal(
+	    plug->mech_step(c, &params, NULL, 0, NULL, &out, &len, &oparams),
+	    SASL_BADPARAM);
+	plug->mech_dispose(NULL, &utils);
+	plug->mech_dispose(c, NULL);
+	dispose(c);
+}
+
+static void *
+no_malloc(size_t n)
+{
+	(void)n;
+	return NULL;
+}
+
+static void
+no_memory(void **unused)
+{
+	sasl_interact_t *need = NULL;
+	const char *out;
+	unsigned len;
+	void *c = NULL;
+
+	(void)unused;
+	host_init(0, ALL, "/nonexistent");
+	utils.malloc = no_malloc;
+	assert_int_equal(plug->mech_new(NULL, &params, &c), SASL_NOMEM);
+	utils.malloc = host_malloc;
+	assert_int_equal(plug->mech_new(NULL, &params, &c), SASL_OK);
+	utils.malloc = no_malloc;
+	assert_int_equal(
+	    plug->mech_step(c, &params, NULL, 0, &need, &out, &len, &oparams),
+	    SASL_NOMEM);
+	assert_null(need);
+	dispose(c);
+}
+
+#if !defined(__SANITIZE_ADDRESS__)
+/* How often the text stands in the heap. */
+static int
+count_in_heap(const char *text, size_t n)
+{
+	char line[512];
+	unsigned long from = 0, to = 0;
+	FILE *f = fopen("/proc/self/maps", "r");
+	int count = 0;
+
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f) != NULL)
+		if (strstr(line, "[heap]") != NULL)
+			(void)sscanf(line, "%lx-%lx", &from, &to);
+	(void)fclose(f);
+	for (const char *at = (const char *)from;
+	     (at = memmem(at, to - (unsigned long)at, text, n)) != NULL; at++)
+		count++;
+	return count;
+}
+
+static void
+nothing_stays_in_memory(void **unused)
+{
+	static const char answer[] = FAKE_GET "Uaq4cOk9Ahm1iePh.tok\n\n";
+	static const char *const passwords[] = { "", "Uaq4cOk9Ahm1iePh.tok" };
+
+	(void)unused;
+	for (size_t i = 0; i < 2; i++) {
+		const char *token = "Uaq4cOk9Ahm1iePh.tok", *out;
+		struct fake_agent agent;
+		unsigned len;
+		void *c;
+
+		fake_agent_start(&agent, FAKE_AT_ONCE, answer, strlen(answer));
+		host_init(POSTFIX_, 0, agent.path);
+		host.text[ASK_AUTHNAME] = RELAY;
+		host.text[ASK_PASS] = passwords[i];
+		assert_int_equal(start(&c, &out, &len), SASL_CONTINUE);
+		/* The host's copy is not our business. */
+		if (host_secret != NULL)
+			explicit_bzero(host_secret->data, host_secret->len);
+		assert_true(count_in_heap(token + 2, 10) >= 1);
+		dispose(c);
+		assert_int_equal(count_in_heap(token + 2, 10), 0);
+		fake_agent_stop(&agent);
+	}
+}
+#endif
+
+static void
+entry_point(void **unused)
+{
+	sasl_client_plug_t *list = NULL;
+	int version = -1, count = -1;
+
+	(void)unused;
+	host_init(ALL, 0, "/nonexistent");
+	assert_int_equal(
+	    sasl_client_plug_init(&utils, 3, &version, &list, &count),
+	    SASL_BADVERS);
+	assert_int_equal(
+	    sasl_client_plug_init(NULL, 3, &version, &list, &count),
+	    SASL_BADVERS);
+	assert_int_equal(sasl_client_plug_init(&utils, 4, NULL, &list, &count),
+	    SASL_BADPARAM);
+	assert_int_equal(
+	    sasl_client_plug_init(&utils, 5, &version, &list, &count), SASL_OK);
+	assert_int_equal(version, 4);
+	assert_int_equal(count, 1);
+	assert_string_equal(list->mech_name, "XOAUTH2");
+	assert_int_equal(list->max_ssf, 0);
+	assert_int_equal(list->security_flags, SASL_SEC_NOANONYMOUS |
+						   SASL_SEC_PASS_CREDENTIALS |
+						   SASL_SEC_NODICTIONARY);
+	assert_int_equal(list->features,
+	    SASL_FEAT_WANT_CLIENT_FIRST | SASL_FEAT_ALLOWS_PROXY);
+	assert_int_equal(list->required_prompts[0], SASL_CB_AUTHNAME);
+	assert_int_equal(list->required_prompts[1], SASL_CB_LIST_END);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(entry_point),
+		cmocka_unit_test(all_logins),
+		cmocka_unit_test(callbacks_that_fail),
+		cmocka_unit_test(no_list_for_the_connection),
+		cmocka_unit_test(prompts_left_alone),
+		cmocka_unit_test(canon_user_decides),
+		cmocka_unit_test(kinds_become_codes),
+		cmocka_unit_test(the_second_step),
+		cmocka_unit_test(services),
+		cmocka_unit_test(missing_arguments),
+		cmocka_unit_test(no_memory),
+#if !defined(__SANITIZE_ADDRESS__)
+		cmocka_unit_test(nothing_stays_in_memory),
+#endif
+	};
+
+	plug = plugs;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
