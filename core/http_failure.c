@@ -10,8 +10,8 @@
 static int
 timeout_text(const struct http_failure *f, struct diag *ret)
 {
-	return diag_set(ret, DIAG_RETRY, "%s: no answer within %lld seconds",
-	    f->host, (long long)(f->timeout_ms + 999) / 1000);
+	return diag_set(ret, DIAG_RETRY, "%s: no answer within %lld s", f->host,
+	    (long long)(f->timeout_ms + 999) / 1000);
 }
 
 static int
