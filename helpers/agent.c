@@ -373,7 +373,7 @@ check(const char *path)
 static int
 usage(void)
 {
-	fputs("usage: mailtokend [-fnvV] [-c file]\n", stderr);
+	fputs("usage: mailtokend [-fnV] [-c file]\n", stderr);
 	return EX_USAGE;
 }
 
@@ -384,7 +384,7 @@ main(int argc, char *argv[])
 	bool to_stderr = false, only_check = false;
 	int opt;
 
-	while ((opt = getopt(argc, argv, "c:fnvV")) != -1)
+	while ((opt = getopt(argc, argv, "c:fnV")) != -1)
 		switch (opt) {
 		case 'c':
 			path = optarg;
@@ -394,9 +394,6 @@ main(int argc, char *argv[])
 			break;
 		case 'n':
 			only_check = true;
-			break;
-		case 'v':
-			log_set_level(LOG_DEBUG);
 			break;
 		case 'V':
 			puts("mailtokend " MAILTOKEN_VERSION);

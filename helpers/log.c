@@ -9,25 +9,14 @@
 #define VALUE_MAX 520
 
 /* Set once by log_open(), before anything is logged. */
-static struct {
-	const char *program;
-	bool to_stderr;
-	int level;
-} out = { .program = "", .to_stderr = true, .level = LOG_INFO };
+static bool to_stderr = true;
 
 void
-log_open(const char *program, bool to_stderr)
+log_open(const char *program, bool stderr_wanted)
 {
-	out.program = program;
-	out.to_stderr = to_stderr;
+	to_stderr = stderr_wanted;
 	if (!to_stderr)
 		openlog(program, LOG_PID | LOG_NDELAY, LOG_MAIL);
-}
-
-void
-log_set_level(int priority)
-{
-	out.level = priority;
 }
 
 static void
@@ -98,9 +87,7 @@ log_int(struct log_line *l, const char *key, int64_t value)
 void
 log_send(struct log_line *l)
 {
-	if (l->priority > out.level)
-		return;
-	if (!out.to_stderr) {
+	if (!to_stderr) {
 		syslog(l->priority, "%s", l->text);
 		return;
 	}

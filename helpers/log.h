@@ -14,11 +14,8 @@
 #include <stdint.h>
 #include <syslog.h>
 
-/* to_stderr: lines go to standard error instead of syslog. */
-void log_open(const char *program, bool to_stderr);
-
-/* Lines below this priority (LOG_DEBUG is lowest) are left out. */
-void log_set_level(int priority);
+/* stderr_wanted: lines go to standard error instead of syslog. */
+void log_open(const char *program, bool stderr_wanted);
 
 /* A line under construction; a value of its scope, nothing to free. */
 struct log_line {
