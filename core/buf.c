@@ -3,8 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "secret.h"
-
 #define FIRST_CAP 256
 
 void
@@ -97,6 +95,16 @@ buf_drop(struct buf *b, size_t n)
 	b->len -= n;
 	memmove(b->ptr, b->ptr + n, b->len);
 	secret_erase(b->ptr + b->len, n);
+}
+
+void
+buf_to_secret(struct buf *b, size_t from, size_t n, struct secret *ret)
+{
+	memmove(b->ptr, b->ptr + from, n);
+	secret_erase(b->ptr + n, b->len - n);
+	secret_wipe(ret);
+	*ret = (struct secret){ b->ptr, n };
+	buf_init(b, b->max);
 }
 
 void

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "secret.h"
+
 /*
  * Appends never fail one by one: the first that would pass `max` or finds no
  * memory sets `failed`, later ones do nothing, and the caller looks once.
@@ -33,6 +35,12 @@ void buf_addi(struct buf *b, int64_t n);
 char *buf_room(struct buf *b, size_t n);
 /* Forgets the first n bytes (n <= len) and overwrites what they were. */
 void buf_drop(struct buf *b, size_t n);
+/*
+ * Keeps only n bytes from an offset on, and hands its memory over to *ret
+ * with them: a secret that was received need not be copied.  At least one
+ * byte must follow them.
+ */
+void buf_to_secret(struct buf *b, size_t from, size_t n, struct secret *ret);
 /* Wipes and empties; the ceiling stays, so the buffer can be used again. */
 void buf_wipe(struct buf *b);
 

@@ -225,7 +225,7 @@ check_status(
 {
 	const char *version = wire_get(m, "version");
 	const char *status = wire_get(m, "status");
-	const char *kind = wire_get(m, "kind"), *text = wire_get(m, "text");
+	const char *kind, *text;
 	enum diag_kind k = DIAG_RETRY;
 	int64_t after = 0;
 
@@ -240,6 +240,8 @@ check_status(
 		return diag_set(reterr, DIAG_PROTO,
 		    "the agent at %s sent an answer without a status",
 		    x->addr.sun_path);
+	kind = wire_get(m, "kind");
+	text = wire_get(m, "text");
 	if (kind != NULL && diag_kind_parse(kind, &k) && k == DIAG_OK)
 		k = DIAG_RETRY;
 	(void)diag_set(reterr, k, "%s",

@@ -111,25 +111,25 @@ name_account(const struct token_query *q, struct diag *d)
 	return diag_wrap(d, "account %s", q->account);
 }
 
-/* The answer to get. */
+/* The answer to get; its memory becomes the token's. */
 static int
-read_token(const struct wire_msg *m, const struct token_query *q,
-    struct token *ret, struct diag *reterr)
+take_token(struct buf *answer, const struct wire_msg *m,
+    const struct token_query *q, struct token *ret, struct diag *reterr)
 {
 	const char *account = wire_get(m, "account");
 	const char *value = wire_get(m, "token");
-	struct token t = TOKEN_INIT;
+	int64_t generation, expires_at;
 
 	if (account == NULL || strcmp(account, q->account) != 0 ||
 	    value == NULL || *value == '\0' ||
-	    !wire_get_int(m, "generation", &t.generation) ||
-	    !wire_get_int(m, "expires_at", &t.expires_at))
+	    !wire_get_int(m, "generation", &generation) ||
+	    !wire_get_int(m, "expires_at", &expires_at))
 		return diag_set(reterr, DIAG_PROTO,
 		    "the agent's answer lacks the token or what belongs to it");
-	if (!secret_set(&t.value, value, strlen(value)))
-		return diag_nomem(reterr);
-	token_wipe(ret);
-	*ret = t;
+	ret->generation = generation;
+	ret->expires_at = expires_at;
+	buf_to_secret(
+	    answer, (size_t)(value - answer->ptr), strlen(value), &ret->value);
 	return 0;
 }
 
@@ -148,7 +148,7 @@ agent_get(struct token_source *source, const struct token_query *q,
 	if (request.failed)
 		return diag_nomem(reterr);
 	if (token_agent_ask(a, &request, &answer, &m, reterr) < 0 ||
-	    read_token(&m, q, ret, reterr) < 0)
+	    take_token(&answer, &m, q, ret, reterr) < 0)
 		return name_account(q, reterr);
 	return 0;
 }

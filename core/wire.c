@@ -64,25 +64,12 @@ wire_text(const char *s, size_t n)
 	return WIRE_TEXT_HIGH;
 }
 
-/* The length of the message at the start of buf; 0 if its end is not there. */
-static size_t
-message_len(const char *buf, size_t len)
-{
-	const char *line = buf, *eol;
-
-	while ((eol = memchr(line, '\n', len - (size_t)(line - buf))) != NULL) {
-		if (eol == line)
-			return (size_t)(eol + 1 - buf);
-		line = eol + 1;
-	}
-	return 0;
-}
-
-/* Cuts one line in two; eol is where its line feed stands. */
+/* Notes where one line's key and value are; eol is where its end is. */
 static int
-parse_line(char *line, char *eol, struct wire_msg *ret, struct diag *reterr)
+note_line(const char *line, const char *eol, struct wire_msg *ret,
+    struct diag *reterr)
 {
-	char *eq = memchr(line, '=', (size_t)(eol - line));
+	const char *eq = memchr(line, '=', (size_t)(eol - line));
 
 	if (ret->n == WIRE_MAX_PAIRS)
 		return diag_set(reterr, DIAG_PROTO,
@@ -94,12 +81,28 @@ parse_line(char *line, char *eol, struct wire_msg *ret, struct diag *reterr)
 		return diag_set(reterr, DIAG_PROTO,
 		    "line %zu of the message has a control character",
 		    ret->n + 1);
-	*eq = *eol = '\0';
-	if (wire_get(ret, line) != NULL)
-		return diag_set(reterr, DIAG_PROTO,
-		    "line %zu of the message repeats a key", ret->n + 1);
 	ret->pair[ret->n].key = line;
 	ret->pair[ret->n++].value = eq + 1;
+	return 0;
+}
+
+/* The message is whole, up to end: cuts it up where pairs were noted. */
+static int
+cut(char *buf, const char *end, struct wire_msg *ret, struct diag *reterr)
+{
+	size_t n = ret->n;
+
+	ret->n = 0;
+	for (size_t i = 0; i < n; i++) {
+		const char *next = i + 1 < n ? ret->pair[i + 1].key : end;
+
+		buf[ret->pair[i].value - 1 - buf] = '\0';
+		buf[next - 1 - buf] = '\0';
+		if (wire_get(ret, ret->pair[i].key) != NULL)
+			return diag_set(reterr, DIAG_PROTO,
+			    "line %zu of the message repeats a key", i + 1);
+		ret->n++;
+	}
 	return 0;
 }
 
@@ -107,24 +110,28 @@ ssize_t
 wire_parse(char *buf, size_t len, size_t max, struct wire_msg *ret,
     struct diag *reterr)
 {
-	size_t size = len > 0 ? message_len(buf, len) : 0;
-
-	if (size == 0 && len < max)
-		return 0;
-	if (size == 0 || size > max)
-		return diag_set(reterr, DIAG_PROTO,
-		    "the message is longer than %zu bytes", max);
-	if (size == 1)
-		return diag_set(reterr, DIAG_PROTO, "the message is empty");
+	size_t have = len < max ? len : max;
+	const char *line = buf, *eol;
 
 	ret->n = 0;
-	/* The last byte is the empty line. */
-	for (char *line = buf, *eol; line < buf + size - 1; line = eol + 1) {
-		eol = memchr(line, '\n', size - (size_t)(line - buf));
-		if (parse_line(line, eol, ret, reterr) < 0)
+	while (have > (size_t)(line - buf)) {
+		eol = memchr(line, '\n', have - (size_t)(line - buf));
+		if (eol == NULL)
+			break;
+		if (eol == line && ret->n == 0)
+			return diag_set(
+			    reterr, DIAG_PROTO, "the message is empty");
+		if (eol == line)
+			return cut(buf, line, ret, reterr) < 0 ? -1 :
+								 eol + 1 - buf;
+		if (note_line(line, eol, ret, reterr) < 0)
 			return -1;
+		line = eol + 1;
 	}
-	return (ssize_t)size;
+	if (len >= max)
+		return diag_set(reterr, DIAG_PROTO,
+		    "the message is longer than %zu bytes", max);
+	return 0;
 }
 
 const char *

@@ -123,6 +123,24 @@ drop_moves_and_overwrites(void **unused)
 	assert_null(b.ptr);
 }
 
+static void
+becomes_a_secret(void **unused)
+{
+	auto_secret struct secret s = SECRET_INIT;
+	struct buf b = BUF_INIT(100);
+
+	(void)unused;
+	assert_true(secret_set(&s, "old", 3));
+	buf_adds(&b, "token=sesame; and more");
+	buf_to_secret(&b, 6, 6, &s);
+	assert_null(b.ptr);
+	assert_int_equal(b.len, 0);
+	assert_int_equal(b.max, 100);
+	assert_int_equal(s.len, 6);
+	assert_memory_equal(
+	    s.ptr, "sesame\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 22);
+}
+
 int
 main(void)
 {
@@ -133,6 +151,7 @@ main(void)
 		cmocka_unit_test(a_failure_sticks),
 		cmocka_unit_test(room_is_behind_what_is_there),
 		cmocka_unit_test(drop_moves_and_overwrites),
+		cmocka_unit_test(becomes_a_secret),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

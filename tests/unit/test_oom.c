@@ -172,7 +172,7 @@ static const struct {
 	{ "wire", do_wire, 2 },
 	{ "xoauth2", do_xoauth2, 1 },
 	{ "token_ref", do_token_ref, 0 },
-	{ "get", do_get, 3 },
+	{ "get", do_get, 2 },
 	{ "reject", do_reject, 2 },
 	{ "ask_many", do_ask_many, 1 },
 };
