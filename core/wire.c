@@ -2,13 +2,27 @@
 
 #include <string.h>
 
-/* What the format calls a key: [a-z0-9_]+ */
+/* What a byte may be part of. */
+enum { IN_KEY = 1, IN_ACCOUNT = 2 };
+
+static const unsigned char classes[256] = {
+	['!'] = IN_ACCOUNT,
+	['#' ... ')'] = IN_ACCOUNT, /* not '"' */
+	['+' ... '.'] = IN_ACCOUNT, /* not '*', not '/' */
+	['0' ... '9'] = IN_KEY | IN_ACCOUNT,
+	['<' ... 'Z'] = IN_ACCOUNT, /* not ':', not ';' */
+	['^'] = IN_ACCOUNT,	    /* not '[', '\\', ']' */
+	['_'] = IN_KEY | IN_ACCOUNT,
+	['`'] = IN_ACCOUNT,
+	['a' ... 'z'] = IN_KEY | IN_ACCOUNT,
+	['{' ... '~'] = IN_ACCOUNT,
+};
+
 static bool
-key_ok(const char *s, size_t n)
+all_in(unsigned class, const char *s, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		if (!(s[i] >= 'a' && s[i] <= 'z') &&
-		    !(s[i] >= '0' && s[i] <= '9') && s[i] != '_')
+		if ((classes[(unsigned char)s[i]] & class) == 0)
 			return false;
 	return n > 0;
 }
@@ -74,7 +88,7 @@ note_line(const char *line, const char *eol, struct wire_msg *ret,
 	if (ret->n == WIRE_MAX_PAIRS)
 		return diag_set(reterr, DIAG_PROTO,
 		    "the message has more than %d lines", WIRE_MAX_PAIRS);
-	if (eq == NULL || !key_ok(line, (size_t)(eq - line)))
+	if (eq == NULL || !all_in(IN_KEY, line, (size_t)(eq - line)))
 		return diag_set(reterr, DIAG_PROTO,
 		    "line %zu of the message is not key=value", ret->n + 1);
 	if (wire_text(eq + 1, (size_t)(eol - eq - 1)) == WIRE_TEXT_CONTROL)
@@ -210,10 +224,6 @@ wire_account_ok(const char *name)
 {
 	size_t n = strlen(name);
 
-	if (n == 0 || n > WIRE_ACCOUNT_MAX || *name == '.' || *name == '-')
-		return false;
-	for (size_t i = 0; i < n; i++)
-		if (name[i] <= ' ' || name[i] >= 0x7f)
-			return false;
-	return strpbrk(name, "/\\\"[]:;*") == NULL;
+	return n <= WIRE_ACCOUNT_MAX && *name != '.' && *name != '-' &&
+	       all_in(IN_ACCOUNT, name, n);
 }

@@ -8,10 +8,6 @@
 #define USER_MAX    1024 /* bytes; libsasl2 takes no more either */
 #define VERDICT_MAX 300	 /* bytes of the server's words */
 
-static const char before_user[] = "user=";
-static const char before_token[] = "\001auth=Bearer ";
-static const char after_token[] = "\001\001";
-
 void
 xoauth2_init(struct xoauth2 *m)
 {
@@ -51,26 +47,35 @@ check_fields(
 	return 0;
 }
 
+static char *
+append(char *at, const char *bytes, size_t n)
+{
+	memcpy(at, bytes, n);
+	return at + n;
+}
+
 static int
 send_token(struct xoauth2 *m, const char *user, const struct secret *token,
     struct diag *reterr)
 {
-	size_t ulen = strlen(user);
+	static const char bearer[] = "\001auth=Bearer ";
+	size_t ulen = strlen(user), size;
+	char *at;
 
 	if (check_fields(user, ulen, token, reterr) < 0)
 		return -1;
-	/* All at once: growing would copy the token again and again. */
-	(void)buf_room(&m->out, ulen + token->len + sizeof(before_user) +
-				    sizeof(before_token) + sizeof(after_token));
-	buf_adds(&m->out, before_user);
-	buf_add(&m->out, user, ulen);
-	buf_adds(&m->out, before_token);
-	buf_add(&m->out, token->ptr, token->len);
-	buf_adds(&m->out, after_token);
-	if (m->out.failed) {
+	size = strlen("user=") + ulen + strlen(bearer) + token->len +
+	       strlen("\001\001");
+	if ((at = buf_room(&m->out, size)) == NULL) {
 		buf_wipe(&m->out);
 		return diag_nomem(reterr);
 	}
+	at = append(at, "user=", strlen("user="));
+	at = append(at, user, ulen);
+	at = append(at, bearer, strlen(bearer));
+	at = append(at, token->ptr, token->len);
+	(void)append(at, "\001\001", strlen("\001\001"));
+	m->out.len = size;
 	m->state = XOAUTH2_SENT;
 	return 0;
 }
