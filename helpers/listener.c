@@ -36,6 +36,15 @@ from_systemd(struct listeners *l, int n, struct diag *reterr)
 	return 0;
 }
 
+/* For everybody to pass through, whatever the umask. */
+static int
+make_one(const char *dir)
+{
+	if (mkdir(dir, 0755) < 0)
+		return errno == EEXIST ? 0 : -1;
+	return chmod(dir, 0755);
+}
+
 /* The socket's directory and the one above it; the rest must be there. */
 static int
 make_directory(const char *path, struct diag *reterr)
@@ -51,10 +60,10 @@ make_directory(const char *path, struct diag *reterr)
 		return 0;
 	if ((above = strrchr(dir, '/')) != NULL && above != dir) {
 		*above = '\0';
-		(void)mkdir(dir, 0755);
+		(void)make_one(dir);
 		*above = '/';
 	}
-	if (mkdir(dir, 0755) < 0 && errno != EEXIST)
+	if (make_one(dir) < 0)
 		return diag_set(reterr, DIAG_CONFIG,
 		    "directory %s: %s: make it, owned by the agent's user, "
 		    "or start the agent as root",
