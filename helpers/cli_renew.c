@@ -63,6 +63,15 @@ cli_renew(struct cli *c, const struct account *a, bool force, struct grant *ret,
 	return o.rc;
 }
 
+/* Names the account, unless the text does. */
+static int
+fail_about(const struct account *a, struct diag *d)
+{
+	if (strstr(d->text, a->name) == NULL)
+		(void)diag_wrap(d, "account %s", a->name);
+	return cli_fail(d);
+}
+
 /* One line, or nothing: a reader takes whatever comes for the token. */
 static int
 print_token(const char *token, size_t n)
@@ -93,10 +102,8 @@ cmd_token(struct cli *c, int argc, char *argv[])
 	}
 	if ((a = cli_account(c, argv[1])) == NULL)
 		return EX_CONFIG;
-	if (cli_renew(c, a, false, &grant, &d) < 0) {
-		(void)diag_wrap(&d, "account %s", a->name);
-		return cli_fail(&d);
-	}
+	if (cli_renew(c, a, false, &grant, &d) < 0)
+		return fail_about(a, &d);
 	return print_token(grant.access_token.ptr, grant.access_token.len);
 }
 
@@ -131,10 +138,8 @@ cmd_refresh(struct cli *c, int argc, char *argv[])
 	}
 	if ((a = cli_account(c, argv[1])) == NULL)
 		return EX_CONFIG;
-	if (cli_renew(c, a, true, &grant, &d) < 0) {
-		(void)diag_wrap(&d, "account %s", a->name);
-		return cli_fail(&d);
-	}
+	if (cli_renew(c, a, true, &grant, &d) < 0)
+		return fail_about(a, &d);
 	say_renewed(a->name, grant.expires_at);
 	return EX_OK;
 }

@@ -97,7 +97,8 @@ ops_run(struct session *s, const struct wire_msg *msg)
 
 	s->what.op = "request";
 	remember(s, msg);
-	while (op < OP__COUNT && (name == NULL || strcmp(ops[op].name, name)))
+	while (
+	    op < OP__COUNT && (name == NULL || strcmp(ops[op].name, name) != 0))
 		op++;
 	if (version == NULL || strcmp(version, WIRE_VERSION) != 0) {
 		(void)diag_set(&d, DIAG_PROTO,
@@ -194,7 +195,9 @@ answer_token(
 	if (tok == NULL) {
 		struct diag d = *why;
 
-		(void)diag_wrap(&d, "account %s", s->what.account);
+		/* What is wrong with a file names the account already. */
+		if (strstr(d.text, s->what.account) == NULL)
+			(void)diag_wrap(&d, "account %s", s->what.account);
 		fail(s, &d);
 		return;
 	}
