@@ -43,7 +43,7 @@ reserve(struct buf *b, size_t n)
 		b->failed = true;
 		return false;
 	}
-	if (b->len > 0)
+	if (b->ptr != NULL)
 		memcpy(ptr, b->ptr, b->len);
 	give_back(b);
 	b->ptr = ptr;

@@ -36,7 +36,7 @@ keep(struct diag *d, const char *text, int n)
 int
 diag_set(struct diag *d, enum diag_kind kind, const char *fmt, ...)
 {
-	char text[sizeof(d->text)]; /* an argument may be d->text itself */
+	char text[sizeof(d->text)] = ""; /* an argument may be d->text itself */
 	va_list ap;
 
 	va_start(ap, fmt);

@@ -85,7 +85,7 @@ add_new(struct accounts *a, struct config *c)
 			continue;
 		}
 		if (fresh[i]->hh.tbl != NULL)
-			HASH_DEL(a->by_name, fresh[i]);
+			HASH_DEL(a->by_name, fresh[i]); /* NOLINT */
 		live_free(fresh[i]);
 	}
 	free(fresh);

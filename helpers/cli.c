@@ -1,6 +1,7 @@
 /* cli.c - mailtoken: the command table, and what the commands share. */
 #include "cli.h"
 
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -251,6 +252,7 @@ main(int argc, char *argv[])
 	if (optind >= argc)
 		return usage(stderr);
 	harden();
+	(void)signal(SIGPIPE, SIG_IGN);
 	clock_start();
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		return EX_SOFTWARE;

@@ -229,7 +229,7 @@ ask_host(struct context *c, const sasl_client_params_t *params,
     sasl_interact_t **prompt_need, struct answer *answers)
 {
 	const sasl_utils_t *utils = params->utils;
-	bool wanted[ASK__COUNT] = { false };
+	bool wanted[ASK__COUNT] = { false }, any = false;
 	int rc = SASL_OK;
 
 	take_prompted(c, utils, answers);
@@ -241,13 +241,13 @@ ask_host(struct context *c, const sasl_client_params_t *params,
 			continue;
 		rc = ask_callback(utils, (enum ask)i, &answers[i]);
 		wanted[i] = rc == SASL_INTERACT;
+		any = any || wanted[i];
 		if (rc != SASL_OK && rc != SASL_INTERACT)
 			return report_code(utils, rc,
 			    "the program could not tell the user name or the "
 			    "password");
 	}
-	if (c->prompted || prompt_need == NULL ||
-	    memchr(wanted, true, sizeof(wanted)) == NULL)
+	if (c->prompted || prompt_need == NULL || !any)
 		return SASL_OK;
 	rc = make_prompts(c, utils, wanted);
 	*prompt_need = c->prompts;

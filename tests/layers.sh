@@ -34,5 +34,4 @@ only() {	# only HEADER FILE... - no other file includes it
 only 'sasl/' sasl-plugin/plugin.c
 only 'curl/' core/http.c core/http_failure.[ch] helpers/agent.c helpers/cli.c
 only 'json' core/oauth2.c helpers/cli_status.c
-only 'ini.h' core/config.c
 echo "layers: as designed"
