@@ -18,6 +18,7 @@ agent's accounts can each have a different trouble:
 
 import json
 import secrets
+import select
 import socket
 import threading
 import time
@@ -125,8 +126,7 @@ class _Handler(BaseHTTPRequestHandler):
         if mode in ("ok", "rotate"):
             self._good(endpoint, form)
         elif mode == "hang":
-            self.owner.ended.wait(120)
-            self.close_connection = True
+            self._hang()
         elif mode == "close":
             self.close_connection = True
             self.connection.shutdown(socket.SHUT_RDWR)
@@ -144,6 +144,13 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(200, '{"token_type":"Bearer","expires_in":3599,"acc')
         else:
             self._captured(mode)
+
+    def _hang(self):
+        """Says nothing until the client gives up."""
+        self.close_connection = True
+        while not self.owner.ended.is_set():
+            if select.select([self.connection], [], [], 0.2)[0]:
+                return
 
     def _captured(self, name: str):
         row = self.owner.rows[name]

@@ -31,7 +31,6 @@ BASE = {
     "alias_database": "",
     "smtpd_peername_lookup": "no",
     "smtpd_client_connection_count_limit": "0",
-    "maillog_file_permissions": "0644",
 }
 
 # docs/postfix.md: one dead account must not hold up the others' mail to the
@@ -129,6 +128,20 @@ class Postfix:
 
     def flush(self):
         self.run("postqueue", "-f", check=True)
+
+    def drain(self, timeout: float):
+        """Flushes until everything has gone.  Once is not enough: what is
+        just being deferred misses a flush."""
+        def empty():
+            self.flush()
+            return not self.queue()
+        until(empty, timeout, f"everything sent from {self.directory}", 1)
+
+    def settle(self, timeout: float = 60):
+        """Waits until every message in the queue has been deferred."""
+        until(lambda: self.queue() and all(
+            m["queue_name"] == "deferred" for m in self.queue()), timeout,
+            f"only deferred messages in {self.directory}", 0.3)
 
     def wait_empty(self, timeout: float):
         until(lambda: not self.queue(), timeout,

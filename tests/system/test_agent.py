@@ -1,0 +1,236 @@
+"""mailtokend: privileges, configuration, state, its end."""
+
+import os
+import pwd
+import signal
+import socket
+import threading
+import time
+
+import pytest
+
+from lab import wire
+from lab.agent import (BUILD, EX_CONFIG, EX_TEMPFAIL, USER,
+                       client_environment)
+from lab.lab import ACCOUNT
+from lab.process import Process
+from lab.wait import until
+
+OTHER = "other@contoso.example"
+IDLE_S = 10         # a connection without a request
+# The descriptor must be number 3, and LISTEN_PID the agent's own.
+HAND_OVER = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ |= {"LISTEN_FDS": "1", "LISTEN_PID": str(os.getpid())}
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+@pytest.fixture
+def served(lab):
+    """An agent with two accounts, started."""
+    lab.start_fault()
+    lab.endpoints = {name: lab.fault.endpoint(name, mode="rotate")
+                     for name in (ACCOUNT, OTHER)}
+    agent = lab.make_agent({name: lab.faulty(endpoint)
+                            for name, endpoint in lab.endpoints.items()})
+    for name, endpoint in lab.endpoints.items():
+        agent.do("import", name, agent=False, give=endpoint.refresh_token)
+    agent.start()
+    return lab
+
+
+def in_background(job) -> tuple:
+    """Starts job() in a thread; returns the thread and where its result is."""
+    results = []
+    thread = threading.Thread(target=lambda: results.append(job()))
+    thread.start()
+    return thread, results
+
+
+def ask_slowly(lab):
+    """A client that waits for a renewal that takes two seconds."""
+    endpoint = lab.endpoints[ACCOUNT]
+    until(lambda: endpoint.in_flight == 0, 10, "a quiet endpoint")
+    endpoint.delay, before = 2, endpoint.count
+    job = in_background(lambda: lab.agent.cli("refresh", ACCOUNT))
+    until(lambda: endpoint.count > before, 5, "the request")
+    return job
+
+
+def test_privileges(served):
+    pid = served.agent.process.pid
+    status = dict(line.split(":\t", 1) for line in
+                  open(f"/proc/{pid}/status").read().splitlines())
+    user = pwd.getpwnam(USER)
+    assert set(status["Uid"].split()) == {str(user.pw_uid)}
+    assert set(status["Gid"].split()) == {str(user.pw_gid)}
+    assert set(status["Groups"].split()) <= {str(user.pw_gid)}
+    assert int(status["CapEff"], 16) == 0
+    # The files of a process that is not dumpable belong to root.
+    assert os.stat(f"/proc/{pid}/environ").st_uid == 0
+
+
+def test_reload_keeps_waiters(served):
+    thread, results = ask_slowly(served)
+    served.agent.accounts["third@contoso.example"] = served.faulty(
+        served.fault.endpoint("third"))
+    served.agent.write()
+    served.agent.process.signal(signal.SIGHUP)
+    until(lambda: served.agent.events("reload"), 10, "the reload")
+    thread.join(20)
+    assert results[0].returncode == 0, results[0].stderr
+    assert "third@contoso.example" in served.agent.cli("status").stdout
+
+
+def test_bad_configuration_is_refused_at_reload(served):
+    agent = served.agent
+    good = agent.conf.read_text()
+    agent.write_text(good + "frobnicate = yes\n")
+    line = len(good.splitlines()) + 1
+    done = agent.cli("reload")
+    assert done.returncode == EX_CONFIG
+    assert f"mailtoken.conf:{line}" in done.stderr + agent.text()
+    agent.process.signal(signal.SIGHUP)
+    until(lambda: agent.text().count(f"mailtoken.conf:{line}") >= 2, 10,
+          "the complaint in the log")
+    assert agent.do("token", ACCOUNT).strip()
+    agent.write_text(good)
+    agent.do("reload")
+
+
+def test_removed_account_is_no_longer_served(served):
+    agent = served.agent
+    del agent.accounts[OTHER]
+    agent.write()
+    agent.do("reload")
+    answer = wire.ask(served.socket, op="get", account=OTHER)
+    assert answer["status"] == "error" and answer["kind"] == "config"
+    assert (agent.state / f"{OTHER}.grant").exists()
+
+
+def test_term_answers_who_waits(served):
+    """And keeps the one-time refresh token that was on its way."""
+    thread, results = ask_slowly(served)
+    assert served.agent.stop() == 0
+    thread.join(20)
+    assert "Connection" not in results[0].stderr
+    served.agent.start()
+    served.agent.do("refresh", ACCOUNT)
+    assert served.endpoints[ACCOUNT].alive
+
+
+@pytest.mark.parametrize("damage, words", [
+    (lambda data: b"", "empty"),
+    (lambda data: data[:len(data) // 2], "truncated|incomplete|cut"),
+    (lambda data: data.replace(b"version=1\n", b"version=2\n", 1), "newer"),
+    (lambda data: b"\x00" * len(data), "."),
+])
+def test_broken_state_of_one_account(served, damage, words):
+    """It alone fails, its file stays as it is, and the others go on."""
+    agent = served.agent
+    agent.stop()
+    path = agent.state / f"{ACCOUNT}.grant"
+    broken = damage(path.read_bytes())
+    path.write_bytes(broken)
+    agent.start()
+    assert agent.do("token", OTHER).strip()
+    for with_agent in (True, False):
+        done = agent.cli("token", ACCOUNT, agent=with_agent)
+        assert done.returncode == EX_CONFIG, done.stderr
+        assert ACCOUNT in done.stderr
+        assert any(word in done.stderr for word in words.split("|"))
+        assert done.stdout == ""
+    done = agent.cli("import", ACCOUNT, give="never-to-be-seen")
+    assert done.returncode == EX_CONFIG
+    assert path.read_bytes() == broken
+    assert ACCOUNT in agent.cli("status").stdout
+
+
+def test_readable_secret_stops_one_account(served):
+    agent = served.agent
+    secret = agent.secret("client.secret", "never-to-be-seen", mode=0o644)
+    agent.accounts[ACCOUNT]["client_secret"] = secret
+    agent.write()
+    agent.cli("reload")
+    done = agent.cli("refresh", ACCOUNT)
+    assert done.returncode == EX_CONFIG
+    assert "chmod" in done.stderr and "client.secret" in done.stderr
+    assert agent.do("refresh", OTHER) is not None
+    assert "never-to-be-seen" not in agent.text() + done.stderr
+
+
+def test_admin_only(served):
+    """status, refresh and reload are not for everybody."""
+    for command in (["status"], ["refresh", ACCOUNT], ["reload"]):
+        done = served.agent.cli(*command, user="nobody",
+                                environment={"HOME": "/"})
+        assert done.returncode not in (0, None), command
+        assert done.stdout == ""
+
+
+@pytest.mark.parametrize("request_bytes", [
+    b"version=1\nop=get\n\nop=get\n\n",
+    b"version=1\nop=get\nop=get\n\n",
+    b"version=1\nop=get\naccount=../../etc/passwd\n\n",
+    b"version=2\nop=get\naccount=a\n\n",
+    b"version=1\nop=dance\n\n",
+    b"\n",
+    b"GET / HTTP/1.1\r\n\n",
+    b"\x00\xff" * 2000 + b"\n\n",
+    b"version=1\nop=get\naccount=" + b"a" * 40000,
+], ids=range(9))
+def test_malformed_requests(shared_agent, request_bytes):
+    answer = wire.ask_raw(shared_agent.sockets[0], request_bytes)
+    assert answer == {} or answer["status"] == "error"
+    assert shared_agent.cli("status").stdout
+
+
+@pytest.fixture(scope="module")
+def shared_agent(shared_lab):
+    shared_lab.start_fault()
+    agent = shared_lab.make_agent(
+        {ACCOUNT: shared_lab.faulty(shared_lab.fault.endpoint("one"))})
+    return agent.start()
+
+
+def test_connection_limits(lab):
+    """Clients that say nothing: refused when too many, dropped when idle."""
+    agent = lab.make_agent({}, max_connections_per_uid=8)
+    agent.start()
+    idle = [wire.connect(lab.socket) for _ in range(8)]
+    answer = wire.ask(lab.socket, op="status")
+    assert answer["status"] == "error" and answer["kind"] == "retry"
+    done = agent.cli("status")
+    assert done.returncode == EX_TEMPFAIL and answer["text"] in done.stderr
+    since = time.monotonic()
+    for s in idle:
+        wire.receive(s)         # ends when the agent closes it
+        s.close()
+    assert time.monotonic() - since < IDLE_S + 3
+    assert wire.ask(lab.socket, op="status")["status"] == "ok"
+
+
+def test_socket_and_readiness_of_systemd(lab):
+    """LISTEN_FDS in, READY=1 out."""
+    agent = lab.make_agent({})
+    path = lab.directory / "handed-over.sock"
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(
+            socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        listener.bind(str(path))
+        listener.listen(8)
+        path.chmod(0o666)
+        notify.bind(str(lab.directory / "notify"))
+        (lab.directory / "notify").chmod(0o666)
+        notify.settimeout(20)
+        agent.process = Process(
+            ["/usr/bin/python3", "-c", HAND_OVER, str(listener.fileno()),
+             BUILD / "mailtokend", "-f", "-c", agent.conf], agent.log,
+            env=client_environment(NOTIFY_SOCKET=f"{lab.directory}/notify"),
+            pass_fds=(listener.fileno(),))
+        assert b"READY=1" in notify.recv(4096)
+        assert wire.ask(path, op="status")["status"] == "ok"
+        assert not lab.socket.exists()
+        assert agent.stop() == 0
+        assert path.exists()    # it is systemd's
