@@ -408,7 +408,7 @@ last_step(struct context *c, const sasl_client_params_t *params, const char *in,
 
 	if (in == NULL)
 		inlen = 0;
-	if (xoauth2_step(&c->mech, NULL, NULL, in, inlen, &d) < 0)
+	if (xoauth2_step(&c->mech, "", &c->token.value, in, inlen, &d) < 0)
 		return report(params->utils, &d);
 	if (c->mech.state == XOAUTH2_REFUSED)
 		report_refusal(c, params, oparams);
