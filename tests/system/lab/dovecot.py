@@ -64,12 +64,14 @@ userdb {{
 
 
 class Dovecot:
-    def __init__(self, directory: Path, socket: Path, introspection_url: str):
+    def __init__(self, directory: Path, socket: Path,
+                 introspection_url: str = None, oauth2: str = None):
+        """oauth2: the passdb's own settings, instead of introspection."""
         directory.mkdir(mode=0o755)
         (directory / "state").mkdir(mode=0o755)
         self.log = directory / "log"
         (directory / "oauth2.conf").write_text(
-            _oauth2_settings(introspection_url))
+            oauth2 or _oauth2_settings(introspection_url))
         (directory / "oauth2.conf").chmod(0o600)
         conf = directory / "dovecot.conf"
         conf.write_text(_settings(directory, socket))
