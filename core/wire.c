@@ -28,22 +28,26 @@ all_in(unsigned class, const char *s, size_t n)
 }
 
 typedef unsigned char block __attribute__((vector_size(16)));
+typedef signed char signed_block __attribute__((vector_size(16)));
 
-/* Of ' ' to '~', and of nothing else, the top bit comes out clear. */
-static block
-odd_bytes(const char *s)
+/*
+ * All ones for ' ' to '~': one more, and with a sign, nothing else is above
+ * ' ' (0x7f becomes -128, 0xff becomes 0).
+ */
+static signed_block
+good_bytes(const char *s)
 {
 	block x;
 
 	memcpy(&x, s, sizeof(x));
-	return (x - 0x20) | (x + 1);
+	return (signed_block)(x + 1) > ' ';
 }
 
 static bool
 printable(const char *s, size_t n)
 {
 	const size_t size = sizeof(block);
-	block odd = { 0 };
+	signed_block good;
 	uint64_t half[2];
 	size_t i;
 
@@ -52,15 +56,15 @@ printable(const char *s, size_t n)
 			;
 		return i == n;
 	}
+	good = good_bytes(s + n - size); /* the others may overlap with it */
 	for (i = 0; n - i >= 4 * size; i += 4 * size)
-		odd |= odd_bytes(s + i) | odd_bytes(s + i + size) |
-		       odd_bytes(s + i + 2 * size) |
-		       odd_bytes(s + i + 3 * size);
+		good &= good_bytes(s + i) & good_bytes(s + i + size) &
+			good_bytes(s + i + 2 * size) &
+			good_bytes(s + i + 3 * size);
 	for (; n - i >= size; i += size)
-		odd |= odd_bytes(s + i);
-	odd |= odd_bytes(s + n - size); /* some of it for the second time */
-	memcpy(half, &odd, sizeof(odd));
-	return ((half[0] | half[1]) & UINT64_C(0x8080808080808080)) == 0;
+		good &= good_bytes(s + i);
+	memcpy(half, &good, sizeof(good));
+	return (half[0] & half[1]) == UINT64_MAX;
 }
 
 enum wire_text
@@ -163,18 +167,21 @@ wire_get_int(const struct wire_msg *msg, const char *key, int64_t *ret)
 {
 	const char *s = wire_get(msg, key);
 	bool minus = s != NULL && *s == '-';
-	int64_t n = 0;
+	const uint64_t max = minus ? (uint64_t)INT64_MAX + 1 : INT64_MAX;
+	uint64_t n = 0;
+	size_t digits = 0;
 
-	if (s == NULL || s[minus] == '\0')
+	if (s == NULL)
 		return false;
-	/* Downwards, since there is one negative number more. */
-	for (s += minus; *s != '\0'; s++)
-		if (*s < '0' || *s > '9' || __builtin_mul_overflow(n, 10, &n) ||
-		    __builtin_sub_overflow(n, *s - '0', &n))
+	/* Nineteen digits always fit in an unsigned number. */
+	for (s += minus; *s != '\0'; s++) {
+		if (*s < '0' || *s > '9' || ++digits > 19)
 			return false;
-	if (!minus && n == INT64_MIN)
+		n = 10 * n + (uint64_t)(*s - '0');
+	}
+	if (digits == 0 || n > max)
 		return false;
-	*ret = minus ? n : -n;
+	*ret = minus ? (int64_t)(0 - n) : (int64_t)n;
 	return true;
 }
 

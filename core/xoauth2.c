@@ -11,7 +11,10 @@
 void
 xoauth2_init(struct xoauth2 *m)
 {
-	*m = (struct xoauth2){ .state = XOAUTH2_START, .verdict = DIAG_INIT };
+	m->state = XOAUTH2_START;
+	m->verdict.kind = DIAG_OK;
+	m->verdict.retry_after_s = 0;
+	m->verdict.text[0] = '\0';
 	buf_init(&m->out, XOAUTH2_MAX_BYTES);
 }
 
