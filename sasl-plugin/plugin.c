@@ -90,7 +90,12 @@ mech_new(void *unused, sasl_client_params_t *params, void **conn_context)
 	c = params->utils->malloc(sizeof(*c));
 	if (c == NULL)
 		return SASL_NOMEM;
-	*c = (struct context){ .token = TOKEN_INIT };
+	/* One by one: the whole is large, and most of it texts. */
+	c->token = (struct token)TOKEN_INIT;
+	c->ref.literal = false;
+	c->ref.account[0] = '\0';
+	c->prompts = NULL;
+	c->prompted = false;
 	xoauth2_init(&c->mech);
 	token_agent_init(&c->agent, NULL, TOKEN_TIMEOUT_MS);
 	*conn_context = c;
