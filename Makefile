@@ -129,7 +129,7 @@ C_FILES	= $(wildcard core/*.[ch] sasl-plugin/*.[ch] helpers/*.[ch] \
 MAN	= $(wildcard docs/*.[1-9])
 
 lint: check-layers
-	clang-format --dry-run -Werror $(C_FILES)
+	clang-format --dry-run -Werror $(filter %.c,$(C_FILES))
 	mandoc -Tlint -Wwarning $(MAN)
 	tests/lint.sh
 	cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr \
@@ -144,7 +144,7 @@ lint: check-layers
 	    $(shell $(PKG) --cflags $(LIBS_AGENT) libsasl2)
 
 format:
-	clang-format -i $(C_FILES)
+	clang-format -i $(filter %.c,$(C_FILES))
 
 SANFLAGS = -fsanitize=address,undefined -fno-sanitize-recover=all \
 	  -fno-omit-frame-pointer
@@ -186,7 +186,8 @@ install: all
 	install -m 644 docs/*.1 $(DESTDIR)$(MANDIR)/man1/
 	install -m 644 docs/*.5 $(DESTDIR)$(MANDIR)/man5/
 	install -m 644 docs/*.8 $(DESTDIR)$(MANDIR)/man8/
-	install -m 644 README.md CHANGELOG.md LICENSE docs/*.md $(DESTDIR)$(DOCDIR)/
+	install -m 644 README.md CHANGELOG.md LICENSE docs/*.md \
+	    docs/mailtoken.conf.example $(DESTDIR)$(DOCDIR)/
 	install -d $(DESTDIR)$(UNITDIR) $(DESTDIR)/usr/lib/sysusers.d
 	set -e; for u in mailtokend.service mailtokend.socket \
 	    mailtokend-postfix.socket; do \
