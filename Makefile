@@ -77,7 +77,8 @@ $(BUILD)/libcore.a: $(CORE:%=$(BUILD)/core/%.o)
 	rm -f $@
 	$(AR) rcs $@ $^
 
-$(BUILD)/libxoauth2.so: $(BUILD)/sasl-plugin/plugin.o $(BUILD)/libcore.a
+$(BUILD)/libxoauth2.so: $(BUILD)/sasl-plugin/plugin.o \
+    $(BUILD)/sasl-plugin/ask.o $(BUILD)/libcore.a
 	$(LINK) -shared -o $@ $^
 
 $(BUILD)/mailtokend: $(AGENT:%=$(BUILD)/helpers/%.o) $(BUILD)/libcore.a
@@ -87,6 +88,7 @@ $(BUILD)/mailtoken: $(CLI:%=$(BUILD)/helpers/%.o) $(BUILD)/libcore.a
 	$(LINK) -pie -o $@ $^ $(shell $(PKG) --libs $(LIBS_CORE))
 
 $(BUILD)/tests/unit/test_log: $(BUILD)/helpers/log.o
+$(BUILD)/tests/unit/test_plugin: $(BUILD)/sasl-plugin/ask.o
 $(UNIT): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libcore.a
 	$(LINK) $(TESTLINK) -o $@ $^ $(shell $(PKG) --libs $(LIBS_CORE) cmocka)
 # The calls that reach the disk fail or never return.

@@ -1,7 +1,7 @@
 /*
  * plugin.c - Cyrus SASL's view of core/: the client mechanism XOAUTH2.
  *
- * The only file that knows <sasl/saslplug.h>.  It runs inside somebody
+ * Beside ask.c the only file that knows <sasl/saslplug.h>.  It runs inside somebody
  * else's process, which may unload it at any time: no state outside of a
  * connection, no signal, no thread, no descriptor that outlives a call.
  *
@@ -18,38 +18,18 @@
 #include <sasl/sasl.h>
 #include <sasl/saslplug.h>
 
+#include "ask.h"
 #include "token_source.h"
 #include "xoauth2.h"
 
 #define REJECT_TIMEOUT_MS 2000
-
-/* What is asked of the host, in the order in which a person is asked. */
-enum ask { ASK_USER, ASK_AUTHNAME, ASK_PASS, ASK__COUNT };
-
-static const struct {
-	unsigned long id;
-	const char *prompt;
-} asks[] = {
-	[ASK_USER] = { SASL_CB_USER, "The mailbox, if it is not your own" },
-	[ASK_AUTHNAME] = { SASL_CB_AUTHNAME, "The account's name" },
-	[ASK_PASS] = { SASL_CB_PASS,
-	    "mailtoken:ACCOUNT or an access token (empty: the agent's)" },
-};
-_Static_assert(sizeof(asks) / sizeof(asks[0]) == ASK__COUNT, "one row each");
-
-/* Borrowed from the host for one step; ptr is NULL if there is none. */
-struct answer {
-	const char *ptr;
-	size_t len;
-};
 
 struct context {
 	struct xoauth2 mech;
 	struct token_agent agent;
 	struct token token; /* its value is gone once it is sent */
 	struct token_ref ref;
-	sasl_interact_t *prompts; /* the host is asking somebody */
-	bool prompted;		  /* it has been told to, once */
+	struct asking asking;
 };
 
 static const int sasl_code[] = {
@@ -94,169 +74,11 @@ mech_new(void *unused, sasl_client_params_t *params, void **conn_context)
 	c->token = (struct token)TOKEN_INIT;
 	c->ref.literal = false;
 	c->ref.account[0] = '\0';
-	c->prompts = NULL;
-	c->prompted = false;
+	c->asking = (struct asking){ .prompts = NULL };
 	xoauth2_init(&c->mech);
 	token_agent_init(&c->agent, NULL, TOKEN_TIMEOUT_MS);
 	*conn_context = c;
 	return SASL_OK;
-}
-
-static int
-call_getsimple(
-    sasl_callback_ft proc, void *arg, enum ask ask, struct answer *ret)
-{
-	sasl_getsimple_t *get = (sasl_getsimple_t *)(void (*)(void))proc;
-	/* libsasl2's own writes a size_t here, whatever the type says. */
-	union {
-		size_t wide;
-		unsigned narrow;
-	} len = { .wide = 0 };
-	const char *text = NULL;
-	int rc = get(arg, (int)asks[ask].id, &text, &len.narrow);
-
-	if (rc == SASL_OK && text != NULL)
-		*ret = (struct answer){ text, strlen(text) };
-	return rc;
-}
-
-static int
-call_getsecret(
-    sasl_conn_t *conn, sasl_callback_ft proc, void *arg, struct answer *ret)
-{
-	sasl_getsecret_t *get = (sasl_getsecret_t *)(void (*)(void))proc;
-	sasl_secret_t *secret = NULL;
-	int rc = get(conn, arg, SASL_CB_PASS, &secret);
-
-	if (rc == SASL_OK && secret != NULL)
-		*ret =
-		    (struct answer){ (const char *)secret->data, secret->len };
-	return rc;
-}
-
-/*
- * Asks the host's callback.  SASL_INTERACT means that the host wants to be
- * prompted; SASL_OK without an answer that it has none to give.
- */
-static int
-ask_callback(const sasl_utils_t *utils, enum ask ask, struct answer *ret)
-{
-	sasl_callback_ft proc = NULL;
-	void *arg = NULL;
-	int rc = utils->getcallback(utils->conn, asks[ask].id, &proc, &arg);
-
-	if (rc == SASL_INTERACT)
-		return rc;
-	if (rc != SASL_OK) {
-		/* That left "Unable to find a callback" behind. */
-		utils->seterror(utils->conn, SASL_NOLOG, "%s", "");
-		return SASL_OK;
-	}
-	if (proc == NULL)
-		return SASL_INTERACT;
-	/*
-	 * Without a callback of the host, libsasl2 hands out one of its own,
-	 * with the connection as its context, that answers with $USER.
-	 */
-	if (ask == ASK_AUTHNAME && arg == utils->conn)
-		return SASL_OK;
-	if (ask == ASK_PASS)
-		return call_getsecret(utils->conn, proc, arg, ret);
-	return call_getsimple(proc, arg, ask, ret);
-}
-
-/* The host is back with answers, which are its own memory, or without. */
-static void
-take_prompted(
-    struct context *c, const sasl_utils_t *utils, struct answer *answers)
-{
-	if (c->prompts == NULL)
-		return;
-	for (sasl_interact_t *p = c->prompts; p->id != SASL_CB_LIST_END; p++)
-		for (unsigned i = 0; i < ASK__COUNT; i++)
-			if (asks[i].id == p->id && p->result != NULL)
-				answers[i] =
-				    (struct answer){ p->result, p->len };
-	/* libsasl2's own mechanisms take a name's length from its NUL. */
-	for (unsigned i = 0; i < ASK_PASS; i++)
-		if (answers[i].ptr != NULL && answers[i].len == 0)
-			answers[i].len = strlen(answers[i].ptr);
-	utils->free(c->prompts);
-	c->prompts = NULL;
-}
-
-/* Everything that is wanted, at once. */
-static int
-make_prompts(struct context *c, const sasl_utils_t *utils, const bool *wanted)
-{
-	size_t size = (ASK__COUNT + 1) * sizeof(*c->prompts), n = 0;
-	sasl_interact_t *p = utils->malloc(size);
-
-	if (p == NULL)
-		return report_code(utils, SASL_NOMEM, "out of memory");
-	memset(p, 0, size);
-	for (unsigned i = 0; i < ASK__COUNT; i++) {
-		if (!wanted[i])
-			continue;
-		p[n].id = asks[i].id;
-		p[n].challenge = "XOAUTH2";
-		p[n++].prompt = asks[i].prompt;
-	}
-	p[n].id = SASL_CB_LIST_END;
-	c->prompts = p;
-	c->prompted = true;
-	return SASL_INTERACT;
-}
-
-/*
- * Most hosts have no USER, and libsasl2 would spend more on saying so than
- * we on all else.  A host without a list of its own for the connection has
- * a global one, which we cannot see.
- */
-static bool
-offers_user(const sasl_client_params_t *params)
-{
-	const sasl_callback_t *cb = params->prompt_supp;
-
-	if (cb == NULL)
-		return true;
-	while (cb->id != SASL_CB_LIST_END && cb->id != SASL_CB_USER)
-		cb++;
-	return cb->id == SASL_CB_USER;
-}
-
-/*
- * Collects the names and the password.  After SASL_INTERACT the host comes
- * back with the answers to *prompt_need; nothing is asked twice.
- */
-static int
-ask_host(struct context *c, const sasl_client_params_t *params,
-    sasl_interact_t **prompt_need, struct answer *answers)
-{
-	const sasl_utils_t *utils = params->utils;
-	bool wanted[ASK__COUNT] = { false }, any = false;
-	int rc = SASL_OK;
-
-	take_prompted(c, utils, answers);
-	if (c->prompted && prompt_need != NULL)
-		*prompt_need = NULL;
-	for (unsigned i = 0; i < ASK__COUNT; i++) {
-		if (answers[i].ptr != NULL ||
-		    (i == ASK_USER && !offers_user(params)))
-			continue;
-		rc = ask_callback(utils, (enum ask)i, &answers[i]);
-		wanted[i] = rc == SASL_INTERACT;
-		any = any || wanted[i];
-		if (rc != SASL_OK && rc != SASL_INTERACT)
-			return report_code(utils, rc,
-			    "the program could not tell the user name or the "
-			    "password");
-	}
-	if (c->prompted || prompt_need == NULL || !any)
-		return SASL_OK;
-	rc = make_prompts(c, utils, wanted);
-	*prompt_need = c->prompts;
-	return rc;
 }
 
 static int
@@ -362,9 +184,12 @@ first_step(struct context *c, sasl_client_params_t *params,
 {
 	struct answer answers[ASK__COUNT] = { { NULL, 0 } };
 	struct diag d = DIAG_INIT;
+	const char *why = "";
 	int rc;
 
-	rc = ask_host(c, params, prompt_need, answers);
+	rc = ask_host(&c->asking, params, prompt_need, answers, &why);
+	if (rc != SASL_OK && rc != SASL_INTERACT)
+		return report_code(params->utils, rc, why);
 	if (rc == SASL_OK)
 		rc = canon_names(params, answers, oparams);
 	if (rc != SASL_OK)
@@ -459,8 +284,7 @@ mech_dispose(void *conn_context, const sasl_utils_t *utils)
 		return;
 	xoauth2_wipe(&c->mech);
 	token_wipe(&c->token);
-	if (c->prompts != NULL)
-		utils->free(c->prompts);
+	ask_free(&c->asking, utils);
 	utils->free(c);
 }
 

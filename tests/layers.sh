@@ -31,7 +31,7 @@ only() {	# only HEADER FILE... - no other file includes it
 		esac
 	done
 }
-only 'sasl/' sasl-plugin/plugin.c
+only 'sasl/' sasl-plugin/plugin.c sasl-plugin/ask.c sasl-plugin/ask.h
 only 'curl/' core/http.c core/http_failure.[ch] helpers/agent.c helpers/cli.c
 only 'json' core/oauth2.c helpers/cli_status.c
 echo "layers: as designed"
