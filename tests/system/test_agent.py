@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import shutil
 import signal
 import socket
 import threading
@@ -10,7 +11,7 @@ import time
 import pytest
 
 from lab import wire
-from lab.agent import (BUILD, EX_CONFIG, EX_TEMPFAIL, USER,
+from lab.agent import (BUILD, EX_CONFIG, EX_NOPERM, EX_TEMPFAIL, USER,
                        client_environment)
 from lab.lab import ACCOUNT
 from lab.process import Process
@@ -148,26 +149,67 @@ def test_broken_state_of_one_account(served, damage, words):
     assert ACCOUNT in agent.cli("status").stdout
 
 
-def test_readable_secret_stops_one_account(served):
+@pytest.mark.parametrize("mode, owner, words", [
+    (0o644, USER, "chmod"),
+    (0o600, "root", "chown"),
+])
+def test_bad_secret_file_stops_one_account(served, mode, owner, words):
+    """Readable by others, or not readable by the agent."""
     agent = served.agent
-    secret = agent.secret("client.secret", "never-to-be-seen", mode=0o644)
-    agent.accounts[ACCOUNT]["client_secret"] = secret
+    agent.accounts[ACCOUNT]["client_secret"] = agent.secret(
+        "client.secret", "never-to-be-seen", mode)
+    shutil.chown(agent.directory / "client.secret", owner)
     agent.write()
     agent.cli("reload")
     done = agent.cli("refresh", ACCOUNT)
-    assert done.returncode == EX_CONFIG
-    assert "chmod" in done.stderr and "client.secret" in done.stderr
-    assert agent.do("refresh", OTHER) is not None
+    assert done.returncode == EX_CONFIG, done.stderr
+    assert words in done.stderr and "client.secret" in done.stderr
+    agent.do("refresh", OTHER)
     assert "never-to-be-seen" not in agent.text() + done.stderr
+
+
+def test_state_that_cannot_be_written(served):
+    """The new token is served, the one-time refresh token that came with it
+    is kept in memory and saved as soon as that is possible."""
+    agent = served.agent
+    agent.state.chmod(0o500)
+    before = agent.grant(ACCOUNT)
+    agent.do("refresh", ACCOUNT)
+    token = agent.do("token", ACCOUNT).strip()
+    assert token == served.endpoints[ACCOUNT].access_tokens[-1]
+    assert agent.events("state-not-saved", ACCOUNT)
+    assert agent.grant(ACCOUNT) == before
+
+    agent.state.chmod(0o700)
+    agent.do("refresh", ACCOUNT)
+    assert (agent.grant(ACCOUNT)["refresh_token"]
+            == served.endpoints[ACCOUNT].refresh_token)
+    agent.stop()
+    agent.start()
+    agent.do("refresh", ACCOUNT)
+    assert served.endpoints[ACCOUNT].alive
 
 
 def test_admin_only(served):
     """status, refresh and reload are not for everybody."""
     for command in (["status"], ["refresh", ACCOUNT], ["reload"]):
-        done = served.agent.cli(*command, user="nobody",
-                                environment={"HOME": "/"})
-        assert done.returncode not in (0, None), command
+        done = served.agent.cli(*command, user="nobody")
+        assert done.returncode == EX_NOPERM, (command, done.stderr)
         assert done.stdout == ""
+
+
+def test_allowed_by_supplementary_group(served):
+    agent = served.agent
+    agent.accounts[ACCOUNT]["allow"] = "group:mail"
+    agent.write()
+    agent.do("reload")
+    done = agent.cli("token", ACCOUNT, user="nobody")
+    assert (done.returncode, done.stdout) == (EX_NOPERM, "")
+    assert agent.events("token", ACCOUNT)[-1]["result"] == "denied"
+    done = agent.cli("token", ACCOUNT, user="nobody", groups=["mail"])
+    assert done.returncode == 0 and done.stdout, done.stderr
+    assert agent.cli("token", OTHER, user="nobody",
+                     groups=["mail"]).returncode == EX_NOPERM
 
 
 @pytest.mark.parametrize("request_bytes", [

@@ -117,14 +117,28 @@ class Agent:
 
     def cli(self, *args, give: str = None, agent: bool = True,
             environment: dict = None, timeout: float = 30,
-            user: str = None) -> subprocess.CompletedProcess:
-        """Runs mailtoken; agent=False: as if the agent were away."""
+            user: str = None, groups: list = None
+            ) -> subprocess.CompletedProcess:
+        """Runs mailtoken; agent=False: as if the agent were away.  user and
+        supplementary groups: instead of root."""
         socket = self.sockets[0] if agent else self.directory / "nobody"
         env = client_environment(MAILTOKEN_SOCKET=str(socket))
+        program, who = BUILD / "mailtoken", {}
+        if user:
+            program = self._for_everybody(program)
+            who = {"user": user, "group": pwd.getpwnam(user).pw_gid,
+                   "extra_groups": groups or []}
         return subprocess.run(
-            [BUILD / "mailtoken", "-c", self.conf, *args], input=give or "",
+            [program, "-c", self.conf, *args], input=give or "",
             env=env | (environment or {}), timeout=timeout, text=True,
-            capture_output=True, user=user)
+            capture_output=True, **who)
+
+    def _for_everybody(self, program: Path) -> Path:
+        """A copy of it where any user can run it: BUILD may be root's."""
+        copy = self.directory / program.name
+        if not copy.exists():
+            shutil.copy(program, copy)
+        return copy
 
     def do(self, *args, **kw) -> str:
         """The same for a command that must succeed; returns its stdout."""
