@@ -88,7 +88,6 @@ $(BUILD)/mailtoken: $(CLI:%=$(BUILD)/helpers/%.o) $(BUILD)/libcore.a
 	$(LINK) -pie -o $@ $^ $(shell $(PKG) --libs $(LIBS_CORE))
 
 $(BUILD)/tests/unit/test_log: $(BUILD)/helpers/log.o
-$(BUILD)/tests/unit/test_plugin: $(BUILD)/sasl-plugin/ask.o
 $(UNIT): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libcore.a
 	$(LINK) $(TESTLINK) -o $@ $^ $(shell $(PKG) --libs $(LIBS_CORE) cmocka)
 # The calls that reach the disk fail or never return.

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "../../sasl-plugin/ask.c"
 #include "../../sasl-plugin/plugin.c"
 #include "fake_agent.h"
 #include "fake_host.h"
