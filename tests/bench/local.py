@@ -1,0 +1,191 @@
+"""On one host, without mail: get, login, and the load of the plugin."""
+
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+from lab import wire
+from lab.agent import BUILD, client_environment
+from lab.lab import ACCOUNT, AGENT_PASSWORD, Lab
+from lab.process import Process
+from lab.wait import until
+from report import at_most, fact, median, quartiles, say
+
+PROGRAMS = ("ask", "echo", "grants", "init", "logins")
+TOKEN_BYTES = 2000
+DAY_S = 86400
+CLIENT = "postfix"      # who asks: neither root nor the agent
+
+
+def install(lab: Lab) -> Path:
+    """The programs, where every user can run them."""
+    there = lab.directory / "bench"
+    if not there.exists():
+        there.mkdir(mode=0o755)
+        for name in PROGRAMS:
+            shutil.copy(BUILD / "tests" / "bench" / name, there)
+        # A page that is not on the disk yet counts as dirty.
+        plain = there / "plain"
+        plain.mkdir(mode=0o755)
+        shutil.copy(lab.plugins() / "libplain.so", plain)
+        os.sync()
+    return there
+
+
+def unasked(lab: Lab) -> dict:
+    """Keys of an account whose provider is never asked: nobody is there."""
+    secret = lab.directory / "client-secret"
+    if not secret.exists():
+        secret.write_text("not used")
+        secret.chmod(0o600)
+        shutil.chown(secret, "mailtoken", "mailtoken")
+    return {"provider": "custom", "grant": "client_credentials",
+            "token_endpoint": "http://127.0.0.1:9/token",
+            "insecure_http": "yes", "client_id": "bench", "scope": "mail",
+            "client_secret": f"file:{secret}", "allow": CLIENT}
+
+
+def agent_with(lab: Lab, names: list, token: str, name: str, sockets=None):
+    """An agent that has a token, good for a day, for every name."""
+    agent = lab.make_agent({}, name, sockets)
+    agent.accounts = dict.fromkeys(names, unasked(lab))
+    agent.write()
+    file = lab.directory / "token"
+    file.write_text(token)
+    subprocess.run([install(lab) / "grants", agent.conf, file, str(DAY_S)],
+                   check=True, timeout=300)
+    return agent
+
+
+def request(account: str) -> bytes:
+    return (f"version=1\nop=get\naccount={account}\nservice=smtp\n"
+            "host=smtp.contoso.example\n\n").encode()
+
+
+def answer_of(socket: Path, question: bytes) -> bytes:
+    with wire.connect(socket) as s:
+        s.sendall(question)
+        return wire.receive(s)
+
+
+def start_echo(lab: Lab, answer: bytes) -> Path:
+    socket, file = lab.directory / "echo.sock", lab.directory / "answer"
+    file.write_bytes(answer)
+    echo = Process([install(lab) / "echo", socket, file],
+                   lab.directory / "echo.log")
+    lab.ends.callback(echo.stop)
+    until(socket.exists, 10, "the echo server")
+    socket.chmod(0o666)
+    return socket
+
+
+def ask(lab: Lab, rounds: int, gets: int, questions: bytes,
+        *sockets: Path) -> list:
+    """For each round the microseconds of one round trip with each socket."""
+    file = lab.directory / "requests"
+    file.write_bytes(questions)
+    done = subprocess.run(
+        [install(lab) / "ask", str(rounds), str(gets), file, *sockets],
+        check=True, timeout=300, stdout=subprocess.PIPE, text=True,
+        user=CLIENT)
+    return [[int(ns) / 1000 for ns in line.split()]
+            for line in done.stdout.splitlines()]
+
+
+def compare(rounds: list) -> tuple:
+    """Medians of the first, of the second, and of their ratios."""
+    ratios = [b / a for a, b in rounds]
+    return (median(a for a, _ in rounds), median(b for _, b in rounds),
+            median(ratios), quartiles(ratios))
+
+
+def get(lab: Lab, rounds: int, gets: int) -> list:
+    say(f"get: {rounds} rounds of {gets} with each server")
+    answer = answer_of(lab.socket, request(ACCOUNT))
+    echo = start_echo(lab, answer)
+    ask(lab, 1, gets, request(ACCOUNT), echo, lab.socket)
+    bare, ours, ratio, spread = compare(
+        ask(lab, rounds, gets, request(ACCOUNT), echo, lab.socket))
+    return [
+        fact("bare echo of the same bytes", bare, " us", 1),
+        fact("get from the agent's memory", ours, " us", 1),
+        at_most(f"get / echo (half of all rounds: {spread})", ratio, 2,
+                digits=2),
+    ]
+
+
+def _environment(lab: Lab, plugins: Path) -> dict:
+    return client_environment(SASL_PATH=str(plugins),
+                              MAILTOKEN_SOCKET=str(lab.socket))
+
+
+def _logins(lab: Lab, prefix: list, mech: str, number: int):
+    there = install(lab)
+    subprocess.run(
+        [*prefix, there / "logins", str(number), mech, ACCOUNT,
+         AGENT_PASSWORD], check=True, timeout=300, user=CLIENT,
+        env=_environment(lab, lab.plugins()), capture_output=True)
+
+
+def _instructions(lab: Lab, scratch: Path, mech: str, number: int) -> int:
+    out = scratch / "callgrind"
+    _logins(lab, ["valgrind", "--tool=callgrind",
+                  f"--callgrind-out-file={out}"], mech, number)
+    totals = [line for line in out.read_text().splitlines()
+              if line.startswith(("summary:", "totals:"))]
+    return int(totals[-1].split()[1])
+
+
+def _calls(lab: Lab, scratch: Path, mech: str, number: int) -> int:
+    out = scratch / "strace"
+    _logins(lab, ["strace", "-f", "-o", out], mech, number)
+    return len(out.read_text().splitlines())
+
+
+def login(lab: Lab, number: int) -> list:
+    say(f"login: {number} under callgrind and strace")
+    scratch = lab.directory / "scratch"
+    scratch.mkdir(mode=0o755)
+    shutil.chown(scratch, CLIENT)
+    few = 10
+
+    def each(count, mech):
+        return (count(lab, scratch, mech, few + number)
+                - count(lab, scratch, mech, few)) / number
+    return [
+        at_most("instructions", each(_instructions, "XOAUTH2"), 22000),
+        fact("instructions of PLAIN", each(_instructions, "PLAIN")),
+        at_most("system calls", each(_calls, "XOAUTH2"), 15),
+        fact("system calls of PLAIN", each(_calls, "PLAIN")),
+    ]
+
+
+def _init(lab: Lab, plugins: Path) -> list:
+    done = subprocess.run(
+        [install(lab) / "init"], check=True, timeout=30, text=True,
+        stdout=subprocess.PIPE, env=_environment(lab, plugins))
+    return [int(n) for n in done.stdout.split()]
+
+
+def init(lab: Lab, rounds: int) -> list:
+    say(f"sasl_client_init: {rounds} rounds")
+    plain = install(lab) / "plain"
+    both = install(lab) / "both"
+    both.mkdir(mode=0o755)
+    for name in ("libplain.so", "libxoauth2.so"):
+        shutil.copy(lab.plugins() / name, both)
+    os.sync()
+    time.sleep(1)
+    pairs = [(_init(lab, plain), _init(lab, both)) for _ in range(rounds)]
+
+    def more(i):
+        return median(with_us[i] - without[i] for without, with_us in pairs)
+    return [
+        fact("time without the plugin",
+             median(p[0][0] for p in pairs) / 1000, " us", 1),
+        at_most("time more with it", more(0) / 1000, 100, " us", 1),
+        at_most("mapped objects more", more(1), 1),
+        at_most("private dirty memory more", more(2), 32, " kB"),
+    ]
