@@ -1,9 +1,14 @@
 /* cli_check.c - mailtoken check: everything that can be told beforehand. */
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "cli.h"
+#include "privileges.h"
 
 static void
 complain(void *arg, const struct diag *d)
@@ -46,6 +51,62 @@ check_state(const struct config *config)
 	return bad;
 }
 
+/* In a process of its own: what the agent would meet. */
+static size_t
+try_as_agent(const struct config *config)
+{
+	struct store store = STORE_INIT;
+	struct diag d = DIAG_INIT;
+	struct stat st;
+	size_t bad;
+
+	if (privileges_drop(config->user, &d) < 0) {
+		cli_say("%s", d.text);
+		return 1;
+	}
+	if (access(config->path, R_OK) < 0) {
+		cli_say("%s: the agent's user cannot read it: %s; run: chgrp "
+			"%s %s, and let its directories be open to that user",
+		    config->path, strerror(errno), config->user, config->path);
+		return 1;
+	}
+	bad = config_check_files(config, complain, NULL);
+	if (stat(config->state_dir, &st) < 0)
+		return bad; /* made by the first import or start */
+	if (st.st_uid != geteuid()) {
+		cli_say("%s: belongs to uid %u, not to the agent's user; run: "
+			"chown -R %s: %s",
+		    config->state_dir, (unsigned)st.st_uid, config->user,
+		    config->state_dir);
+		return bad + 1;
+	}
+	if (store_open(&store, config->state_dir, &d) < 0) {
+		cli_say("%s", d.text);
+		bad++;
+	}
+	store_close(&store);
+	return bad;
+}
+
+/* Root can read everything, the agent cannot. */
+static size_t
+check_as_agent(const struct config *config)
+{
+	pid_t child;
+	int status;
+
+	if (geteuid() != 0)
+		return 0;
+	if ((child = fork()) == 0)
+		_exit(try_as_agent(config) > 0);
+	if (child < 0 || waitpid(child, &status, 0) != child) {
+		cli_say(
+		    "cannot try as user %s: %s", config->user, strerror(errno));
+		return 1;
+	}
+	return status != 0;
+}
+
 int
 cmd_check(struct cli *c, int argc, char *argv[])
 {
@@ -58,7 +119,11 @@ cmd_check(struct cli *c, int argc, char *argv[])
 	if (cli_config(c) == NULL)
 		return EX_CONFIG;
 	bad = config_check_files(c->config, complain, NULL);
-	bad += check_state(c->config);
+	if (bad == 0)
+		bad = check_as_agent(c->config);
+	/* Whose files those should be is clear only now. */
+	if (bad == 0 || geteuid() != 0)
+		bad += check_state(c->config);
 	if (bad > 0)
 		return EX_CONFIG;
 	cli_say("%s: %zu account%s, nothing wrong", c->conf_path,

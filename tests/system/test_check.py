@@ -1,0 +1,43 @@
+"""mailtoken check, run by root, tells what the agent's user could not do."""
+
+import shutil
+
+import pytest
+
+from lab.agent import EX_CONFIG, USER
+from lab.lab import ACCOUNT
+
+
+@pytest.fixture
+def made(lab):
+    lab.start_fault()
+    agent = lab.make_agent({ACCOUNT: lab.faulty(lab.fault.endpoint("one"))})
+    agent.do("check")
+    return agent
+
+
+def complaint(agent) -> str:
+    done = agent.cli("check")
+    assert done.returncode == EX_CONFIG, done.stderr
+    assert done.stdout == ""
+    return done.stderr
+
+
+def test_configuration_of_another_group(made):
+    shutil.chown(made.conf, "root", "root")
+    said = complaint(made)
+    assert f"chgrp {USER} {made.conf}" in said
+    assert len(said.splitlines()) == 1
+
+
+def test_state_of_another_user(made):
+    shutil.chown(made.state, "root")
+    said = complaint(made)
+    assert f"chown -R {USER}: {made.state}" in said
+    assert len(said.splitlines()) == 1
+
+
+def test_no_such_user(made):
+    made.settings["user"] = "mailtoken-nobody"
+    made.write()
+    assert "useradd" in complaint(made)
