@@ -38,8 +38,8 @@ why(int error)
 	return text != NULL ? text : "unknown error";
 }
 
-static int
-too_slow(const struct exchange *x, struct diag *reterr)
+int
+exchange_expired(const struct exchange *x, struct diag *reterr)
 {
 	return diag_set(reterr, DIAG_RETRY,
 	    "the agent at %s has not answered within %g s: see its log",
@@ -80,7 +80,7 @@ await(const struct exchange *x, short events, struct diag *reterr)
 	do {
 		left = x->deadline_ms - now_ms();
 		if (left <= 0)
-			return too_slow(x, reterr);
+			return exchange_expired(x, reterr);
 		n = poll(
 		    &p, 1, left < x->timeout_ms ? (int)left : x->timeout_ms);
 	} while (n == 0 || (n < 0 && errno == EINTR));
@@ -103,22 +103,17 @@ set_path(struct exchange *x, const char *path, struct diag *reterr)
 	return 0;
 }
 
-/* Returns 0 or an errno. */
+/*
+ * Returns 0 or an errno.  Without blocking: connect(2) to a full backlog
+ * would wait for as long as the agent hangs.
+ */
 static int
 try_connect(const struct exchange *x)
 {
-	/*
-	 * Without blocking: connect(2) to a full backlog would wait for as
-	 * long as the agent hangs.
-	 */
 	while (connect(x->fd, (const struct sockaddr *)&x->addr,
-		   sizeof(x->addr)) < 0) {
-		if (errno != EAGAIN && errno != EINTR)
+		   sizeof(x->addr)) < 0)
+		if (errno != EINTR)
 			return errno;
-		if (now_ms() + BUSY_MS >= x->deadline_ms)
-			return ETIMEDOUT;
-		(void)poll(NULL, 0, BUSY_MS);
-	}
 	return 0;
 }
 
@@ -140,11 +135,8 @@ try_user_agent(struct exchange *x)
 }
 
 int
-exchange_open(
-    struct exchange *x, const char *path, int timeout_ms, struct diag *reterr)
+exchange_begin(struct exchange *x, int timeout_ms, struct diag *reterr)
 {
-	int error = ENOENT;
-
 	*x = (struct exchange){ .timeout_ms = timeout_ms,
 		.deadline_ms = now_ms() + timeout_ms,
 		.addr = { .sun_family = AF_UNIX } };
@@ -152,6 +144,13 @@ exchange_open(
 	if (x->fd < 0)
 		return diag_set(reterr, DIAG_RETRY,
 		    "no socket to ask the agent with: %s", why(errno));
+	return 0;
+}
+
+int
+exchange_connect(struct exchange *x, const char *path, struct diag *reterr)
+{
+	int error = ENOENT;
 
 	if (path == NULL)
 		path = secure_getenv("MAILTOKEN_SOCKET");
@@ -164,9 +163,26 @@ exchange_open(
 			return -1;
 		error = try_connect(x);
 	}
-	if (error == ETIMEDOUT)
-		return too_slow(x, reterr);
-	return error != 0 ? cannot_connect(x, error, reterr) : 0;
+	if (error == 0)
+		return 0;
+	if (error != EAGAIN)
+		return cannot_connect(x, error, reterr);
+	return now_ms() + BUSY_MS < x->deadline_ms ?
+		   1 :
+		   exchange_expired(x, reterr);
+}
+
+int
+exchange_open(
+    struct exchange *x, const char *path, int timeout_ms, struct diag *reterr)
+{
+	int rc;
+
+	if (exchange_begin(x, timeout_ms, reterr) < 0)
+		return -1;
+	while ((rc = exchange_connect(x, path, reterr)) > 0)
+		(void)poll(NULL, 0, BUSY_MS);
+	return rc;
 }
 
 int
@@ -196,9 +212,9 @@ exchange_send(
 	return 0;
 }
 
-/* Waits for more of the answer and appends it. */
+/* Appends what is there; returns 0 if there is nothing, 1 if it came. */
 static int
-receive_more(struct exchange *x, struct buf *answer, struct diag *reterr)
+receive(struct exchange *x, struct buf *answer, struct diag *reterr)
 {
 	size_t left = answer->max - answer->len;
 	size_t want = left < RECEIVE_BYTES ? left : RECEIVE_BYTES;
@@ -207,15 +223,13 @@ receive_more(struct exchange *x, struct buf *answer, struct diag *reterr)
 
 	if (room == NULL)
 		return diag_nomem(reterr);
-	do {
-		if (await(x, POLLIN, reterr) < 0)
-			return -1;
-		n = recv(x->fd, room, want, 0);
-	} while (n < 0 && (errno == EINTR || errno == EAGAIN));
+	n = recv(x->fd, room, want, 0);
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		return 0;
 	if (n <= 0)
 		return cut_off(x, reterr);
 	answer->len += (size_t)n;
-	return 0;
+	return 1;
 }
 
 /* 0 for status=ok; else what the agent reports becomes *reterr. */
@@ -251,23 +265,42 @@ check_status(
 	return -1;
 }
 
-ssize_t
-exchange_next(struct exchange *x, struct buf *answer, struct wire_msg *ret,
+/* A whole message at the front of answer: returns its bytes; 0 for none. */
+static ssize_t
+parse(const struct exchange *x, const struct buf *answer, struct wire_msg *ret,
     struct diag *reterr)
 {
 	size_t max =
 	    answer->max < WIRE_MAX_BYTES ? answer->max : WIRE_MAX_BYTES;
-	ssize_t n;
+	ssize_t n = wire_parse(answer->ptr, answer->len, max, ret, reterr);
 
-	while (
-	    (n = wire_parse(answer->ptr, answer->len, max, ret, reterr)) == 0)
-		if (receive_more(x, answer, reterr) < 0)
-			return -1;
 	if (n < 0)
 		return diag_wrap(reterr,
 		    "the agent at %s sent a malformed answer",
 		    x->addr.sun_path);
-	return check_status(x, ret, reterr) < 0 ? -1 : n;
+	return n > 0 && check_status(x, ret, reterr) < 0 ? -1 : n;
+}
+
+ssize_t
+exchange_poll(struct exchange *x, struct buf *answer, struct wire_msg *ret,
+    struct diag *reterr)
+{
+	int rc = receive(x, answer, reterr);
+
+	return rc > 0 ? parse(x, answer, ret, reterr) : rc;
+}
+
+ssize_t
+exchange_next(struct exchange *x, struct buf *answer, struct wire_msg *ret,
+    struct diag *reterr)
+{
+	ssize_t n;
+
+	while ((n = parse(x, answer, ret, reterr)) == 0)
+		if (await(x, POLLIN, reterr) < 0 ||
+		    receive(x, answer, reterr) < 0)
+			return -1;
+	return n;
 }
 
 void

@@ -31,6 +31,14 @@ struct exchange {
  */
 int exchange_open(struct exchange *x, const char *path, int timeout_ms,
 	struct diag *reterr);
+/*
+ * The same in steps that never wait, for hosts with a loop of their own.
+ * exchange_begin() makes the socket and starts the clock; exchange_connect()
+ * returns 1 if the agent is too busy to be connected to: try again later.
+ */
+int exchange_begin(struct exchange *x, int timeout_ms, struct diag *reterr);
+int exchange_connect(struct exchange *x, const char *path,
+	struct diag *reterr);
 void exchange_close(struct exchange *x);
 #define auto_exchange __attribute__((cleanup(exchange_close)))
 
@@ -46,6 +54,16 @@ int exchange_send(struct exchange *x, const struct buf *request,
  */
 ssize_t exchange_next(struct exchange *x, struct buf *answer,
 	struct wire_msg *ret, struct diag *reterr);
+
+/*
+ * The same with what one recv(2) brings: returns 0 if the message is not
+ * whole yet.  For hosts whose loop says that there is something.
+ */
+ssize_t exchange_poll(struct exchange *x, struct buf *answer,
+	struct wire_msg *ret, struct diag *reterr);
+
+/* What to say when the host's own clock ran out.  Returns -1. */
+int exchange_expired(const struct exchange *x, struct diag *reterr);
 
 /* The agent may take as long again. */
 void exchange_extend(struct exchange *x);

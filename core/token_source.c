@@ -102,18 +102,26 @@ put_query(struct buf *b, const char *op, const struct token_query *q,
 	return -1;
 }
 
-/* Says whose token it was about, unless the text does already. */
-static int
-name_account(const struct token_query *q, struct diag *d)
+int
+token_error(const struct token_query *q, struct diag *d)
 {
 	if (strstr(d->text, q->account) != NULL)
 		return -1;
 	return diag_wrap(d, "account %s", q->account);
 }
 
-/* The answer to get; its memory becomes the token's. */
-static int
-take_token(struct buf *answer, const struct wire_msg *m,
+int
+token_request_get(
+    struct buf *request, const struct token_query *q, struct diag *reterr)
+{
+	if (put_query(request, "get", q, reterr) < 0)
+		return -1;
+	wire_end(request);
+	return request->failed ? diag_nomem(reterr) : 0;
+}
+
+int
+token_answer_get(struct buf *answer, const struct wire_msg *m,
     const struct token_query *q, struct token *ret, struct diag *reterr)
 {
 	const char *account = wire_get(m, "account");
@@ -142,14 +150,11 @@ agent_get(struct token_source *source, const struct token_query *q,
 	auto_buf struct buf answer = BUF_INIT(WIRE_MAX_BYTES);
 	struct wire_msg m;
 
-	if (put_query(&request, "get", q, reterr) < 0)
+	if (token_request_get(&request, q, reterr) < 0)
 		return -1;
-	wire_end(&request);
-	if (request.failed)
-		return diag_nomem(reterr);
 	if (token_agent_ask(a, &request, &answer, &m, reterr) < 0 ||
-	    take_token(&answer, &m, q, ret, reterr) < 0)
-		return name_account(q, reterr);
+	    token_answer_get(&answer, &m, q, ret, reterr) < 0)
+		return token_error(q, reterr);
 	return 0;
 }
 
@@ -185,7 +190,7 @@ agent_reject(struct token_source *source, const struct token_query *q,
 	if (request.failed)
 		return diag_nomem(reterr);
 	if (token_agent_ask(a, &request, &answer, &m, reterr) < 0)
-		return name_account(q, reterr);
+		return token_error(q, reterr);
 	return 0;
 }
 

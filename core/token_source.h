@@ -94,7 +94,20 @@ int token_agent_ask(const struct token_agent *a, const struct buf *request,
 	struct buf *answer, struct wire_msg *ret, struct diag *reterr);
 
 /*
- * The same for an op that answers with many messages: each() is called for
+ * What get() sends, and what it makes of the answer, for hosts that do not
+ * wait: exchange.h has the rest.  token_request_get() appends a whole
+ * message.  token_answer_get() takes the memory of answer, in which m lies,
+ * for the token.  Both return -1 with *reterr (CONFIG, PROTO, NOMEM).
+ */
+int token_request_get(struct buf *request, const struct token_query *q,
+	struct diag *reterr);
+int token_answer_get(struct buf *answer, const struct wire_msg *m,
+	const struct token_query *q, struct token *ret, struct diag *reterr);
+/* Puts the account's name in front, unless it is there.  Returns -1. */
+int token_error(const struct token_query *q, struct diag *d);
+
+/*
+ * token_agent_ask() for an op that answers with many messages: each() is called for
  * every one, in order; one without more=1 is the last.  each() returns -1
  * with *reterr to stop.
  */
