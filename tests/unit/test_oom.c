@@ -109,6 +109,21 @@ do_xoauth2(struct diag *d)
 }
 
 static int
+do_oauthbearer(struct diag *d)
+{
+	static const struct secret token = { answer, 5000 };
+	struct xoauth2 m;
+	int rc;
+
+	oauthbearer_init(&m, "imap.example.com", 993);
+	rc = xoauth2_step(&m, "u", &token, NULL, 0, d);
+	if (rc == 0)
+		rc = xoauth2_step(&m, NULL, NULL, "{}", 2, d);
+	xoauth2_wipe(&m);
+	return rc;
+}
+
+static int
 do_token_ref(struct diag *d)
 {
 	struct token_ref ref;
@@ -171,6 +186,7 @@ static const struct {
 	{ "secret", do_secret, 2 },
 	{ "wire", do_wire, 2 },
 	{ "xoauth2", do_xoauth2, 1 },
+	{ "oauthbearer", do_oauthbearer, 2 },
 	{ "token_ref", do_token_ref, 0 },
 	{ "get", do_get, 2 },
 	{ "reject", do_reject, 2 },

@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -216,6 +217,119 @@ long_users(void **unused)
 	xoauth2_wipe(&m);
 }
 
+/* RFC 7628, sections 4.1 and 4.3; escapes as RFC 5801 has them. */
+static void
+oauthbearer_responses(void **unused)
+{
+	static const char token[] =
+	    "vF9dft4qmTc2Nvb3RlckBhbHRhdmlzdGEuY29tCg==";
+	static const struct {
+		const char *user, *host;
+		unsigned port;
+		const char *base64; /* or, if there is none, */
+		const char *text;   /* before the token */
+	} examples[] = {
+		{ "user@example.com", "server.example.com", 143,
+		    "bixhPXVzZXJAZXhhbXBsZS5jb20sAWhvc3Q9c2VydmVyLmV4YW1wbGU"
+		    "uY29tAXBvcnQ9MTQzAWF1dGg9QmVhcmVyIHZGOWRmdDRxbVRjMk52Yj"
+		    "NSbGNrQmhiSFJoZG1semRHRXVZMjl0Q2c9PQEB",
+		    NULL },
+		{ "user@example.com", "server.example.com", 587,
+		    "bixhPXVzZXJAZXhhbXBsZS5jb20sAWhvc3Q9c2VydmVyLmV4YW1wbGU"
+		    "uY29tAXBvcnQ9NTg3AWF1dGg9QmVhcmVyIHZGOWRmdDRxbVRjMk52Yj"
+		    "NSbGNrQmhiSFJoZG1semRHRXVZMjl0Q2c9PQEB",
+		    NULL },
+		{ "user@example.com", NULL, 0, NULL, "n,a=user@example.com," },
+		{ "a,b=c", NULL, 4294967295u, NULL,
+		    "n,a=a=2Cb=3Dc,\001port=4294967295" },
+		{ "=,=,", "h", 0, NULL, "n,a==3D=2C=3D=2C,\001host=h" },
+	};
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(examples) / sizeof(examples[0]); i++) {
+		auto_secret struct secret t = SECRET_INIT;
+		struct diag d = DIAG_INIT;
+		char text[1000];
+		struct xoauth2 m;
+
+		assert_true(secret_set(&t, token, strlen(token)));
+		oauthbearer_init(&m, examples[i].host, examples[i].port);
+		assert_int_equal(
+		    xoauth2_step(&m, examples[i].user, &t, NULL, 0, &d), 0);
+		(void)base64(m.out.ptr, m.out.len, text);
+		if (examples[i].base64 != NULL) {
+			assert_string_equal(text, examples[i].base64);
+		} else {
+			(void)snprintf(text, sizeof(text),
+			    "%s\001auth=Bearer %s\001\001", examples[i].text,
+			    token);
+			assert_int_equal(m.out.len, strlen(text));
+			assert_memory_equal(m.out.ptr, text, m.out.len);
+		}
+		xoauth2_wipe(&m);
+		assert_true(m.bearer);
+	}
+}
+
+static void
+oauthbearer_refused(void **unused)
+{
+	static const char words[] = "{\"status\":\"invalid_token\"}";
+	auto_secret struct secret token = SECRET_INIT;
+	struct diag d = DIAG_INIT;
+	struct xoauth2 m;
+
+	(void)unused;
+	assert_true(secret_set(&token, "t", 1));
+	oauthbearer_init(&m, "imap.example.com", 993);
+	assert_int_equal(xoauth2_step(&m, "u", &token, NULL, 0, &d), 0);
+	assert_int_equal(
+	    xoauth2_step(&m, NULL, NULL, words, strlen(words), &d), 0);
+	assert_int_equal(m.state, XOAUTH2_REFUSED);
+	assert_string_equal(m.verdict.text, words);
+	assert_int_equal(m.out.len, 1);
+	assert_int_equal(m.out.ptr[0], 1);
+	assert_int_equal(xoauth2_step(&m, NULL, NULL, "", 0, &d), -1);
+	assert_int_equal(d.kind, DIAG_PROTO);
+	xoauth2_wipe(&m);
+
+	assert_int_equal(xoauth2_step(&m, "u", &token, NULL, 0, &d), 0);
+	assert_int_equal(xoauth2_step(&m, NULL, NULL, "", 0, &d), 0);
+	assert_int_equal(m.state, XOAUTH2_DONE);
+	assert_int_equal(m.out.len, 0);
+	xoauth2_wipe(&m);
+}
+
+static void
+oauthbearer_limits(void **unused)
+{
+	static char big[XOAUTH2_MAX_BYTES];
+	auto_secret struct secret token = SECRET_INIT;
+	struct diag d = DIAG_INIT;
+	char user[1025], host[257];
+	struct xoauth2 m;
+
+	(void)unused;
+	memset(big, 'x', sizeof(big));
+	memset(user, ',', sizeof(user));
+	user[1024] = '\0';
+	memset(host, 'h', sizeof(host));
+	host[256] = '\0';
+	assert_true(secret_set(&token, big, 60000));
+	oauthbearer_init(&m, host + 1, 993);
+	assert_int_equal(xoauth2_step(&m, user, &token, NULL, 0, &d), 0);
+	assert_int_equal(
+	    m.out.len, 60000 + 3 * 1024 + 255 + 5 + 6 + 9 + 13 + 2);
+	xoauth2_wipe(&m);
+	oauthbearer_init(&m, host, 993);
+	assert_int_equal(xoauth2_step(&m, "u", &token, NULL, 0, &d), -1);
+	assert_int_equal(d.kind, DIAG_CONFIG);
+	oauthbearer_init(&m, "h\001auth=Bearer z", 993);
+	assert_int_equal(xoauth2_step(&m, "u", &token, NULL, 0, &d), -1);
+	assert_int_equal(d.kind, DIAG_CONFIG);
+	xoauth2_wipe(&m);
+}
+
 int
 main(void)
 {
@@ -225,6 +339,9 @@ main(void)
 		cmocka_unit_test(the_servers_words),
 		cmocka_unit_test(large_tokens),
 		cmocka_unit_test(long_users),
+		cmocka_unit_test(oauthbearer_responses),
+		cmocka_unit_test(oauthbearer_refused),
+		cmocka_unit_test(oauthbearer_limits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
