@@ -81,14 +81,19 @@ def test_provider_fault(faults, mode, words):
     count = endpoint.count
     for _ in range(3):              # Postfix tries again; we do not
         lab.down.flush()
-    assert endpoint.count <= count + 1
+    # The first back-off may end meanwhile; and libcurl repeats by itself a
+    # request that a kept connection swallowed.
+    assert endpoint.count <= count + 2
     assert endpoint.most_in_flight == 1
 
     endpoint.mode = "ok"
     until(lambda: endpoint.in_flight == 0, 15, "the request's end")
     lab.agent.do("refresh", who)
-    lab.down.drain(30)
-    assert who in lab.fake.messages
+
+    def arrived():
+        lab.down.flush()
+        return who in lab.fake.messages
+    until(arrived, 30, f"delivery from {who}", 1)
 
 
 def test_retry_after_is_kept(lab):

@@ -16,6 +16,7 @@ agent's accounts can each have a different trouble:
     NAME        a row of tests/unit/data/entra-answers.jsonl
 """
 
+import contextlib
 import json
 import secrets
 import select
@@ -120,6 +121,10 @@ class _Handler(BaseHTTPRequestHandler):
         finally:
             with self.owner.lock:
                 endpoint.in_flight -= 1
+        if endpoint.mode == "close":
+            self.close_connection = True
+            with contextlib.suppress(OSError):
+                self.connection.shutdown(socket.SHUT_RDWR)
 
     def _token(self, endpoint: Endpoint, form: dict):
         mode = endpoint.mode
@@ -128,8 +133,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif mode == "hang":
             self._hang()
         elif mode == "close":
-            self.close_connection = True
-            self.connection.shutdown(socket.SHUT_RDWR)
+            pass                # do_POST does it, when all is counted
         elif mode in ("500", "429"):
             headers = {"Retry-After": endpoint.retry_after}
             self._answer(int(mode), "", headers if mode == "429" else {})
