@@ -20,11 +20,10 @@ give_back(struct buf *b)
 }
 
 /*
- * Makes room for n more bytes.  Not with realloc(), which gives memory back
- * that nobody has overwritten.
+ * Not with realloc(), which gives memory back that nobody has overwritten.
  */
 static bool
-reserve(struct buf *b, size_t n)
+grow(struct buf *b, size_t n)
 {
 	size_t cap = b->cap > b->max / 2 ? b->max : 2 * b->cap;
 	char *ptr;
@@ -33,10 +32,8 @@ reserve(struct buf *b, size_t n)
 		b->failed = true;
 		return false;
 	}
-	if (b->ptr != NULL && n <= b->cap - b->len)
-		return true;
 	if (cap < FIRST_CAP)
-		cap = FIRST_CAP;
+		cap = b->max < FIRST_CAP ? b->max : FIRST_CAP;
 	if (cap < b->len + n)
 		cap = b->len + n;
 	if ((ptr = malloc(cap)) == NULL) {
@@ -49,6 +46,15 @@ reserve(struct buf *b, size_t n)
 	b->ptr = ptr;
 	b->cap = cap;
 	return true;
+}
+
+/* Makes room for n more bytes. */
+static inline bool
+reserve(struct buf *b, size_t n)
+{
+	if (!b->failed && b->ptr != NULL && n <= b->cap - b->len)
+		return true;
+	return grow(b, n);
 }
 
 void

@@ -125,19 +125,19 @@ token_answer_get(struct buf *answer, const struct wire_msg *m,
     const struct token_query *q, struct token *ret, struct diag *reterr)
 {
 	const char *account = wire_get(m, "account");
-	const char *value = wire_get(m, "token");
+	size_t len = 0;
+	const char *value = wire_get_bytes(m, "token", &len);
 	int64_t generation, expires_at;
 
 	if (account == NULL || strcmp(account, q->account) != 0 ||
-	    value == NULL || *value == '\0' ||
+	    value == NULL || len == 0 ||
 	    !wire_get_int(m, "generation", &generation) ||
 	    !wire_get_int(m, "expires_at", &expires_at))
 		return diag_set(reterr, DIAG_PROTO,
 		    "the agent's answer lacks the token or what belongs to it");
 	ret->generation = generation;
 	ret->expires_at = expires_at;
-	buf_to_secret(
-	    answer, (size_t)(value - answer->ptr), strlen(value), &ret->value);
+	buf_to_secret(answer, (size_t)(value - answer->ptr), len, &ret->value);
 	return 0;
 }
 

@@ -18,13 +18,15 @@ static const unsigned char classes[256] = {
 	['{' ... '~'] = IN_ACCOUNT,
 };
 
-static bool
-all_in(unsigned class, const char *s, size_t n)
+/* How many bytes of the class s begins with; a NUL is in none. */
+static size_t
+span(unsigned class, const char *s)
 {
-	for (size_t i = 0; i < n; i++)
-		if ((classes[(unsigned char)s[i]] & class) == 0)
-			return false;
-	return n > 0;
+	size_t n = 0;
+
+	while ((classes[(unsigned char)s[n]] & class) != 0)
+		n++;
+	return n;
 }
 
 typedef unsigned char block __attribute__((vector_size(16)));
@@ -87,12 +89,13 @@ static int
 note_line(const char *line, const char *eol, struct wire_msg *ret,
     struct diag *reterr)
 {
-	const char *eq = memchr(line, '=', (size_t)(eol - line));
+	/* It ends at the line feed at the latest. */
+	const char *eq = line + span(IN_KEY, line);
 
 	if (ret->n == WIRE_MAX_PAIRS)
 		return diag_set(reterr, DIAG_PROTO,
 		    "the message has more than %d lines", WIRE_MAX_PAIRS);
-	if (eq == NULL || !all_in(IN_KEY, line, (size_t)(eq - line)))
+	if (eq == line || *eq != '=')
 		return diag_set(reterr, DIAG_PROTO,
 		    "line %zu of the message is not key=value", ret->n + 1);
 	if (wire_text(eq + 1, (size_t)(eol - eq - 1)) == WIRE_TEXT_CONTROL)
@@ -100,22 +103,22 @@ note_line(const char *line, const char *eol, struct wire_msg *ret,
 		    "line %zu of the message has a control character",
 		    ret->n + 1);
 	ret->pair[ret->n].key = line;
-	ret->pair[ret->n++].value = eq + 1;
+	ret->pair[ret->n].value = eq + 1;
+	ret->pair[ret->n++].len = (size_t)(eol - eq - 1);
 	return 0;
 }
 
-/* The message is whole, up to end: cuts it up where pairs were noted. */
+/* The message is whole: cuts it up where pairs were noted. */
 static int
-cut(char *buf, const char *end, struct wire_msg *ret, struct diag *reterr)
+cut(char *buf, struct wire_msg *ret, struct diag *reterr)
 {
 	size_t n = ret->n;
 
 	ret->n = 0;
 	for (size_t i = 0; i < n; i++) {
-		const char *next = i + 1 < n ? ret->pair[i + 1].key : end;
+		char *value = buf + (ret->pair[i].value - buf);
 
-		buf[ret->pair[i].value - 1 - buf] = '\0';
-		buf[next - 1 - buf] = '\0';
+		value[-1] = value[ret->pair[i].len] = '\0';
 		if (wire_get(ret, ret->pair[i].key) != NULL)
 			return diag_set(reterr, DIAG_PROTO,
 			    "line %zu of the message repeats a key", i + 1);
@@ -140,8 +143,7 @@ wire_parse(char *buf, size_t len, size_t max, struct wire_msg *ret,
 			return diag_set(
 			    reterr, DIAG_PROTO, "the message is empty");
 		if (eol == line)
-			return cut(buf, line, ret, reterr) < 0 ? -1 :
-								 eol + 1 - buf;
+			return cut(buf, ret, reterr) < 0 ? -1 : eol + 1 - buf;
 		if (note_line(line, eol, ret, reterr) < 0)
 			return -1;
 		line = eol + 1;
@@ -153,13 +155,23 @@ wire_parse(char *buf, size_t len, size_t max, struct wire_msg *ret,
 }
 
 const char *
-wire_get(const struct wire_msg *msg, const char *key)
+wire_get_bytes(const struct wire_msg *msg, const char *key, size_t *ret_len)
 {
 	for (size_t i = 0; i < msg->n; i++)
 		if (msg->pair[i].key[0] == key[0] &&
-		    strcmp(msg->pair[i].key, key) == 0)
+		    strcmp(msg->pair[i].key, key) == 0) {
+			*ret_len = msg->pair[i].len;
 			return msg->pair[i].value;
+		}
 	return NULL;
+}
+
+const char *
+wire_get(const struct wire_msg *msg, const char *key)
+{
+	size_t len;
+
+	return wire_get_bytes(msg, key, &len);
 }
 
 bool
@@ -229,8 +241,8 @@ wire_end(struct buf *b)
 bool
 wire_account_ok(const char *name)
 {
-	size_t n = strlen(name);
+	size_t n = span(IN_ACCOUNT, name);
 
-	return n <= WIRE_ACCOUNT_MAX && *name != '.' && *name != '-' &&
-	       all_in(IN_ACCOUNT, name, n);
+	return n > 0 && n <= WIRE_ACCOUNT_MAX && name[n] == '\0' &&
+	       *name != '.' && *name != '-';
 }

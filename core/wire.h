@@ -29,7 +29,10 @@
 #define WIRE_ACCOUNT_MAX 200	/* bytes of an account's name */
 
 struct wire_msg {
-	struct { const char *key, *value; } pair[WIRE_MAX_PAIRS];
+	struct {
+		const char *key, *value;	/* both end in NUL */
+		size_t len;			/* of the value */
+	} pair[WIRE_MAX_PAIRS];
 	size_t n;
 };
 
@@ -45,6 +48,9 @@ ssize_t wire_parse(char *buf, size_t len, size_t max, struct wire_msg *ret,
 
 /* The value of key, or NULL. */
 const char *wire_get(const struct wire_msg *msg, const char *key);
+/* The same with its length; *ret_len is untouched if there is none. */
+const char *wire_get_bytes(const struct wire_msg *msg, const char *key,
+	size_t *ret_len);
 /* A whole decimal number; false, and *ret untouched, if absent or not one. */
 bool wire_get_int(const struct wire_msg *msg, const char *key, int64_t *ret);
 
