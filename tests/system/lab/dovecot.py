@@ -1,13 +1,25 @@
 """Dovecot's authentication service for an upstream Postfix: XOAUTH2 checked
 by introspection at the identity provider, PLAIN with one static password."""
 
+import functools
 import pwd
+import subprocess
 from pathlib import Path
 
 from .process import Process
 from .wait import until
 
 STATIC_PASSWORD = "plain-password"
+# What every configuration of 2.4 begins with.
+VERSIONS = "dovecot_config_version = 2.4.1\ndovecot_storage_version = 2.4.1\n"
+
+
+@functools.cache
+def release() -> str:
+    """2.3 or 2.4: what is installed here."""
+    version = subprocess.run(["dovecot", "--version"], check=True, timeout=30,
+                             capture_output=True, text=True).stdout
+    return ".".join(version.split(".")[:2])
 
 
 def _oauth2_settings(introspection_url: str) -> str:
@@ -17,12 +29,10 @@ introspection_url = {introspection_url}
 username_attribute = email
 active_attribute = active
 active_value = true
-timeout_msecs = 5000
 """
 
 
-def _settings(directory: Path, socket: Path) -> str:
-    """For Dovecot 2.3."""
+def _common(directory: Path, socket: Path) -> str:
     return f"""\
 base_dir = {directory}/run
 state_dir = {directory}/state
@@ -32,7 +42,6 @@ ssl = no
 auth_mechanisms = xoauth2 plain login
 auth_verbose = yes
 auth_failure_delay = 0
-disable_plaintext_auth = no
 first_valid_uid = 1
 # The penalty would make Postfix give up: it waits 10 s, Dovecot up to 15.
 service anvil {{
@@ -46,6 +55,12 @@ service auth {{
     user = postfix
   }}
 }}
+"""
+
+
+def _settings_23(directory: Path) -> str:
+    return f"""\
+disable_plaintext_auth = no
 passdb {{
   driver = oauth2
   mechanisms = xoauth2
@@ -63,6 +78,29 @@ userdb {{
 """
 
 
+def _settings_24(oauth2: str) -> str:
+    return f"""\
+auth_allow_cleartext = yes
+oauth2 {{
+{oauth2}}}
+passdb oauth2 {{
+  mechanisms_filter = xoauth2
+}}
+passdb static {{
+  mechanisms_filter = plain login
+  password = {STATIC_PASSWORD}
+}}
+userdb static {{
+  userdb_static_allow_all_users = yes
+  fields {{
+    uid = {pwd.getpwnam("nobody").pw_uid}
+    gid = 65534
+    home = /nonexistent
+  }}
+}}
+"""
+
+
 class Dovecot:
     def __init__(self, directory: Path, socket: Path,
                  introspection_url: str = None, oauth2: str = None):
@@ -70,11 +108,14 @@ class Dovecot:
         directory.mkdir(mode=0o755)
         (directory / "state").mkdir(mode=0o755)
         self.log = directory / "log"
-        (directory / "oauth2.conf").write_text(
-            oauth2 or _oauth2_settings(introspection_url))
+        oauth2 = oauth2 or _oauth2_settings(introspection_url)
+        (directory / "oauth2.conf").write_text(oauth2)
         (directory / "oauth2.conf").chmod(0o600)
         conf = directory / "dovecot.conf"
-        conf.write_text(_settings(directory, socket))
+        common = _common(directory, socket)
+        conf.write_text(
+            common + _settings_23(directory) if release() == "2.3"
+            else VERSIONS + common + _settings_24(oauth2))
         self.process = Process(["dovecot", "-F", "-c", conf],
                                directory / "master.log")
         try:
