@@ -26,6 +26,8 @@ MANDIR	= $(PREFIX)/share/man
 DOCDIR	= $(PREFIX)/share/doc/mailtoken
 UNITDIR	?= $(if $(filter /usr,$(PREFIX)),/lib/systemd/system,/etc/systemd/system)
 SASLDIR	?= $(shell $(PKG) --variable=libdir libsasl2)/sasl2
+# From dovecot-dev; without it everything but Dovecot's modules is built.
+DOVECOT_CONFIG ?= $(wildcard /usr/lib/dovecot/dovecot-config)
 
 STD	= -std=c11 -D_GNU_SOURCE -fvisibility=hidden -MMD -MP
 WARN	= -Wall -Wextra -Werror -Wshadow -Wconversion -Wmissing-prototypes \
@@ -52,17 +54,34 @@ LIBS_AGENT  = $(LIBS_CORE) libsystemd
 AGENT	= $(patsubst helpers/%.c,%,$(filter-out helpers/cli%.c,$(wildcard helpers/*.c)))
 CLI	= $(patsubst helpers/%.c,%,$(wildcard helpers/cli*.c)) clock privileges
 
-PRODUCTS = $(BUILD)/libxoauth2.so $(BUILD)/mailtokend $(BUILD)/mailtoken
+# Dovecot 2.3 has no settings modules.
+ifneq ($(DOVECOT_CONFIG),)
+dovecot_config = $(shell . $(DOVECOT_CONFIG) && echo "$$dovecot_$(1)")
+DOVECOT_INCLUDE := $(call dovecot_config,pkgincludedir)
+DOVECOT_MODULEDIR ?= $(call dovecot_config,moduledir)
+DOVECOT	= lib95_mailtoken_plugin.so lib96_mailtoken_submission_plugin.so \
+	  auth/libauthdb_mailtoken.so \
+	  $(shell grep -qs 'ABI_VERSION "2\.3\.' $(DOVECOT_INCLUDE)/config.h || \
+	    echo settings/libmailtoken_settings.so)
+endif
+
+PRODUCTS = $(BUILD)/libxoauth2.so $(BUILD)/mailtokend $(BUILD)/mailtoken \
+	  $(DOVECOT:%=$(BUILD)/dovecot/%)
 UNIT	= $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
 HOSTS	= $(patsubst %.c,$(BUILD)/%,$(wildcard tests/system/hosts/*.c))
 FUZZERS	= $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCHES	= $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 
 all: $(PRODUCTS)
+ifeq ($(DOVECOT_CONFIG),)
+	@echo "no dovecot-dev here: built without the modules for Dovecot"
+endif
 
 # Who may include whom: nobody includes upwards, nobody includes sideways.
 $(BUILD)/core/%.o:		INC = -Icore $(DEFS) $(shell $(PKG) --cflags $(LIBS_CORE))
 $(BUILD)/sasl-plugin/%.o:	INC = -Icore $(shell $(PKG) --cflags libsasl2)
+# Dovecot's headers are GNU C, and its checks of types are arrays.
+$(BUILD)/dovecot-plugin/%.o:	INC = -std=gnu11 -Wno-vla -Icore -DHAVE_CONFIG_H -isystem $(DOVECOT_INCLUDE)
 $(BUILD)/helpers/%.o:		INC = -Icore $(DEFS) $(shell $(PKG) --cflags $(LIBS_AGENT))
 $(BUILD)/tests/unit/%.o:	INC = -Icore -Ihelpers $(shell $(PKG) --cflags $(LIBS_CORE) libsasl2 cmocka)
 $(BUILD)/tests/system/hosts/%.o: INC = $(shell $(PKG) --cflags libsasl2)
@@ -80,6 +99,19 @@ $(BUILD)/libcore.a: $(CORE:%=$(BUILD)/core/%.o)
 $(BUILD)/libxoauth2.so: $(BUILD)/sasl-plugin/plugin.o \
     $(BUILD)/sasl-plugin/ask.o $(BUILD)/libcore.a
 	$(LINK) -shared -o $@ $^
+
+# The rest of what they need is in the program that loads them.
+$(BUILD)/dovecot/lib95_mailtoken_plugin.so: $(addprefix $(BUILD)/dovecot-plugin/,\
+	mail_plugin.o mechanism.o agent_settings.o)
+$(BUILD)/dovecot/lib96_mailtoken_submission_plugin.so: $(addprefix $(BUILD)/dovecot-plugin/,\
+	submission_plugin.o mechanism.o agent_settings.o)
+$(BUILD)/dovecot/auth/libauthdb_mailtoken.so: $(addprefix $(BUILD)/dovecot-plugin/,\
+	passdb.o agent_settings.o)
+$(BUILD)/dovecot/settings/libmailtoken_settings.so: $(addprefix $(BUILD)/dovecot-plugin/,\
+	settings_module.o agent_settings.o)
+$(BUILD)/dovecot/%.so: $(BUILD)/libcore.a
+	@mkdir -p $(@D)
+	$(LINK) -Wl,-z,undefs -shared -o $@ $(filter %.o,$^) $(filter %.a,$^)
 
 $(BUILD)/mailtokend: $(AGENT:%=$(BUILD)/helpers/%.o) $(BUILD)/libcore.a
 	$(LINK) -pie -o $@ $^ $(shell $(PKG) --libs $(LIBS_AGENT))
@@ -106,10 +138,18 @@ check-unit: $(UNIT)
 	@set -e; for t in $(UNIT); do echo "$$t"; $$t; done
 
 # What each plugin needs and exports is pinned.
-check-abi: $(BUILD)/libxoauth2.so
-	@{ readelf -d $< | sed -n 's/.*NEEDED.*\[\(.*\)\]/needs \1/p'; \
-	   nm -D --defined-only $< | sed 's/.* /exports /'; } | \
-	    diff sasl-plugin/abi - && echo "sasl-plugin/abi: as pinned"
+abi	= { readelf -d $(1) | sed -n 's/.*NEEDED.*\[\(.*\)\]/needs \1/p'; \
+	   nm -D --defined-only $(1) | sed 's/.* /exports /'; }
+
+check-abi: $(BUILD)/libxoauth2.so $(DOVECOT:%=$(BUILD)/dovecot/%)
+	@$(call abi,$<) | diff sasl-plugin/abi - && \
+	    echo "sasl-plugin/abi: as pinned"
+	@set -e; for m in $(DOVECOT); do \
+	    sed -n "\,^module $$m\$$,,/^$$/{/^module/d;/^$$/d;p}" \
+	        dovecot-plugin/abi >$(BUILD)/dovecot/abi; \
+	    $(call abi,$(BUILD)/dovecot/$$m) | diff $(BUILD)/dovecot/abi - || \
+	        { echo "$$m: not as dovecot-plugin/abi pins it"; exit 1; }; done
+	@$(if $(DOVECOT),echo "dovecot-plugin/abi: as pinned",:)
 
 check-layers:
 	tests/layers.sh $(CORE)
@@ -125,7 +165,7 @@ check: check-unit check-abi check-layers check-system
 demo: all
 	BUILD=$(abspath $(BUILD)) $(PYTHON) -B tests/system/demo.py
 
-C_FILES	= $(wildcard core/*.[ch] sasl-plugin/*.[ch] helpers/*.[ch] \
+C_FILES	= $(wildcard core/*.[ch] sasl-plugin/*.[ch] dovecot-plugin/*.[ch] helpers/*.[ch] \
 	  tests/*/*.[ch] tests/system/hosts/*.[ch])
 MAN	= $(wildcard docs/*.[1-9])
 
@@ -184,6 +224,9 @@ install: all
 	install -m 755 $(BUILD)/mailtoken $(DESTDIR)$(BINDIR)/
 	install -m 755 $(BUILD)/mailtokend $(DESTDIR)$(SBINDIR)/
 	install -m 644 $(BUILD)/libxoauth2.so $(DESTDIR)$(SASLDIR)/
+	set -e; for m in $(DOVECOT); do \
+	    install -D -m 644 $(BUILD)/dovecot/$$m \
+	        $(DESTDIR)$(DOVECOT_MODULEDIR)/$$m; done
 	install -m 644 docs/*.1 $(DESTDIR)$(MANDIR)/man1/
 	install -m 644 docs/*.5 $(DESTDIR)$(MANDIR)/man5/
 	install -m 644 docs/*.8 $(DESTDIR)$(MANDIR)/man8/
