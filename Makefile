@@ -146,8 +146,8 @@ check-abi: $(BUILD)/libxoauth2.so $(DOVECOT:%=$(BUILD)/dovecot/%)
 	    echo "sasl-plugin/abi: as pinned"
 	@set -e; for m in $(DOVECOT); do \
 	    sed -n "\,^module $$m\$$,,/^$$/{/^module/d;/^$$/d;p}" \
-	        dovecot-plugin/abi >$(BUILD)/dovecot/abi; \
-	    $(call abi,$(BUILD)/dovecot/$$m) | diff $(BUILD)/dovecot/abi - || \
+	        dovecot-plugin/abi >$(BUILD)/dovecot-plugin/abi; \
+	    $(call abi,$(BUILD)/dovecot/$$m) | diff $(BUILD)/dovecot-plugin/abi - || \
 	        { echo "$$m: not as dovecot-plugin/abi pins it"; exit 1; }; done
 	@$(if $(DOVECOT),echo "dovecot-plugin/abi: as pinned",:)
 
