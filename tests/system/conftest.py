@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from lab.dovecots import Dovecots
 from lab.lab import Lab
 
 TAIL = 3000
@@ -26,11 +27,18 @@ def shared_lab():
         yield made
 
 
+@pytest.fixture(scope="module")
+def dovecots():
+    """The lab for Dovecot, with nothing started."""
+    with Dovecots() as made:
+        yield made
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     report = (yield).get_result()
     if not report.failed:
         return
-    for made in (item.funcargs.get("lab"), item.funcargs.get("shared_lab")):
+    for made in map(item.funcargs.get, ("lab", "shared_lab", "dovecots")):
         for name, text in (made.logs() if made else {}).items():
             report.sections.append((name, text[-TAIL:]))

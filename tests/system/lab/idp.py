@@ -82,6 +82,18 @@ class Provider:
     def revoke(self, token: str):
         assert self._control("/revoke", token.encode())["revoked"]
 
+    def expires(self, token: str):
+        """When a valid access token does, in Unix time; None: it is not."""
+        url = urllib.parse.urlsplit(self.introspection_url)
+        basic = base64.b64encode(
+            f"{url.username}:{url.password}".encode()).decode()
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{url.port}{url.path}",
+            urllib.parse.urlencode({"token": token}).encode(),
+            {"Authorization": f"Basic {basic}"})
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.load(answer).get("exp")
+
     def login(self, user: str) -> str:
         """Logs in as a person does, in a browser; returns a refresh token."""
         return Browser(self).login(user)
