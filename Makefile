@@ -154,7 +154,7 @@ check-abi: $(BUILD)/libxoauth2.so $(DOVECOT:%=$(BUILD)/dovecot/%)
 check-layers:
 	tests/layers.sh $(CORE)
 
-check-system: all hosts
+check-system: all hosts sanitized-modules
 	BUILD=$(abspath $(BUILD)) tests/system/run
 
 hosts: $(HOSTS)
@@ -194,6 +194,13 @@ sanitize:
 	$(MAKE) BUILD=$(BUILD)/sanitize SAN="$(SANFLAGS)" HARD= LDHARD= \
 	    CFLAGS="-O1 -g" all check-unit
 	$(MAKE) fuzz FUZZ_SECONDS=5
+
+# For the system tests: Dovecot itself is not instrumented.
+sanitized-modules:
+	$(MAKE) BUILD=$(BUILD)/sanitize SAN="$(SANFLAGS)" HARD= LDHARD= \
+	    CFLAGS="-O1 -g" modules
+
+modules: $(DOVECOT:%=$(BUILD)/dovecot/%)
 
 FUZZFLAGS = -fsanitize=address,undefined -fno-sanitize-recover=all
 
@@ -245,6 +252,7 @@ clean:
 	rm -rf $(BUILD)
 
 .PHONY: all check check-unit check-abi check-layers check-system hosts fuzzers \
-	demo lint format sanitize fuzz bench install clean
+	demo lint format sanitize sanitized-modules modules fuzz bench \
+	install clean
 .SECONDARY:
 -include $(wildcard $(BUILD)/*/*.d $(BUILD)/*/*/*.d $(BUILD)/*/*/*/*.d)

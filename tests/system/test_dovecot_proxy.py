@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from lab import exchange, mailbox
+from lab import exchange, imap, mailbox
 from lab.dovecots import name_of
 from lab.imap import LOCAL_PASSWORD
 
@@ -34,9 +34,9 @@ def user(world, request) -> str:
 
 @pytest.fixture
 def make(world, user, request):
-    def made(change=None, **kw):
-        """change: of the configuration's text."""
-        down = world.downstream(name_of(request), BLOCKS, {user: ""},
+    def made(change=None, fields: str = "", **kw):
+        """change: of the configuration's text; fields: of the user's line."""
+        down = world.downstream(name_of(request), BLOCKS, {user: fields},
                                 start=False, **kw)
         if change:
             down.conf.write_text(change(down.conf.read_text()))
@@ -149,6 +149,26 @@ def test_without_a_password_check(world, make, user):
             by_imap(proxy, user, password)
     assert not world.agent.events("token", user)
     proxy.wait_words("has authenticated the user")
+
+
+def test_another_accounts_token(world, make, user):
+    """A field of the first passdb, as for a shared mailbox."""
+    world.idp.set(mailbox=user)
+    world.application("app")
+    by_imap(make(fields="pass=mailtoken:app"), user)
+    assert world.agent.events("token", "app")
+    assert not world.agent.events("token", user)
+
+
+def test_the_socket_in_the_settings(world, make, user):
+    def change(text: str) -> str:
+        if imap.release() == "2.3":
+            return text.replace("driver = mailtoken",
+                                f"driver = mailtoken\n  args = socket={path}")
+        return text + f"mailtoken_socket_path = {path}\n"
+    path = world.socket
+    by_imap(make(change, environment={"MAILTOKEN_SOCKET": "/nonexistent"}),
+            user)
 
 
 def test_agent_slow_reloaded_and_restarted(world, proxy, user):

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from lab import exchange, idp, imap, mailbox
+from lab import documented, exchange, imap, mailbox
 from lab.imap import LOCAL_PASSWORD
 from lab.dovecots import name_of
 from lab.wait import until
@@ -106,19 +106,24 @@ def test_oauthbearer(world, make):
 
 def test_another_accounts_token(world, make):
     """mailtoken:NAME, as for a shared mailbox."""
-    world.idp.set(mailbox="shared@contoso.example")
-    agent = world.agent
-    agent.accounts["app"] = world.delegated(
-        grant="client_credentials", client_id="daemon-secret",
-        client_secret=agent.secret("client.secret", idp.CLIENT_SECRET),
-        scope=idp.APP_SCOPE, allow=imap.MAIL_USER)
-    agent.write()
-    agent.do("reload")
-    mailbox.fill(world.upstream, "shared@contoso.example", 7)
-    user, down = make(userdb="userdb_imapc_user=shared@contoso.example "
-                      "userdb_imapc_password=mailtoken:app")
-    assert subjects(mailbox.login(down, user)) == 7
-    assert agent.events("token", "app")
+    line = documented.blocks()["users", "shared"].strip()
+    userdb = line.split(":", 7)[7].replace("anna@contoso.example", "app")
+    user, down = make(userdb=userdb)
+    # An application has a token for any mailbox: here, for this one.
+    world.idp.set(mailbox=user)
+    world.application("app")
+    assert subjects(mailbox.login(down, user)) == 20
+    assert world.agent.events("token", "app")
+    assert not world.agent.events("token", user)
+
+
+def test_the_socket_in_the_settings(world, make):
+    path = world.socket
+    user, down = make(
+        extra=f"plugin {{\n  mailtoken_socket = {path}\n}}\n"
+        if imap.release() == "2.3" else f"mailtoken_socket_path = {path}\n",
+        environment={"MAILTOKEN_SOCKET": "/nonexistent"})
+    assert subjects(mailbox.login(down, user)) == 20
 
 
 @pytest.mark.parametrize("password", ["token", "plain"])

@@ -70,7 +70,7 @@ def test_everything_arrives(world, make, manner, command):
 
 def test_two_ways(world, make):
     """Changes on either side reach the other one."""
-    user, front, down = make(SMALL, 4, manner="bye", rate=RATE)
+    user, front, down = make(SMALL, 3, manner="bye", rate=RATE)
     down.do("sync", "-u", user, "imapc:", timeout=120)
     assert same(world, down, user)
 

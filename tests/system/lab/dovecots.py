@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from . import documented, front, imap
+from . import documented, front, idp, imap
 from .askers import Hanging, Slow
 from .agent import BUILD
 from .lab import Lab
@@ -76,6 +76,16 @@ class Dovecots(Lab):
         self.agent.do("reload")
         self.agent.do("import", name, give=self.idp.login(name))
         return name
+
+    def application(self, name: str):
+        """An account of an application, without a person."""
+        self.agent.accounts[name] = self.delegated(
+            grant="client_credentials", client_id="daemon-secret",
+            client_secret=self.agent.secret(f"{name}.secret",
+                                            idp.CLIENT_SECRET),
+            scope=idp.APP_SCOPE, allow=f"{imap.MAIL_USER} dovecot")
+        self.agent.write()
+        self.agent.do("reload")
 
     def front(self, kind=front.Front, port: int = None, **kw):
         made = kind(self.ca, port or self.upstream.ports.imap,

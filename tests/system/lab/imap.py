@@ -73,18 +73,21 @@ def _listeners(ports: Ports, shared: bool) -> str:
     return text
 
 
+def imported(environment: dict) -> str:
+    """What Dovecot lets through to its processes, and sets for them."""
+    if release() == "2.3":
+        words = " ".join(f"{k}={v}" for k, v in environment.items())
+        return f"import_environment = TZ {words}\n"
+    words = "".join(f"  {k} = {v}\n" for k, v in environment.items())
+    return f"import_environment {{\n{words}}}\n"
+
+
 def frame(directory: Path, ports: Ports, environment: dict,
           shared: bool) -> str:
     """What every instance of the lab adds: places, ports, and clear text
     logins, which come over loopback."""
     clear = ("disable_plaintext_auth = no" if release() == "2.3"
              else "auth_allow_cleartext = yes")
-    if release() == "2.3":
-        words = " ".join(f"{k}={v}" for k, v in environment.items())
-        imported = f"import_environment = TZ {words}\n"
-    else:
-        words = "".join(f"  {k} = {v}\n" for k, v in environment.items())
-        imported = f"import_environment {{\n{words}}}\n"
     return f"""\
 base_dir = {directory}/run
 state_dir = {directory}/state
@@ -103,7 +106,7 @@ service anvil {{
   }}
 }}
 {clear}
-{imported if environment else ""}{_listeners(ports, shared)}"""
+{imported(environment) if environment else ""}{_listeners(ports, shared)}"""
 
 
 class Instance:
@@ -168,12 +171,12 @@ class Instance:
               f"{words!r} {times} times in {self.log}")
 
     def doveadm(self, *args, timeout: float = 60, prefix: list = (),
-                environment: dict = None) -> subprocess.CompletedProcess:
+                conf: Path = None) -> subprocess.CompletedProcess:
         return subprocess.run(
             [str(a) for a in self.inside(
-                *prefix, "doveadm", "-c", self.conf, *args)],
+                *prefix, "doveadm", "-c", conf or self.conf, *args)],
             timeout=timeout, capture_output=True, text=True, errors="replace",
-            env=client_environment(**(environment or {})),
+            env=client_environment(),
             stdin=subprocess.DEVNULL)
 
     def do(self, *args, **kw) -> str:
