@@ -445,7 +445,7 @@ static const char make_certificates[] =
     "        -days \"$3\" -extfile ext -out \"$1.pem\"\n"
     "}\n"
     "sign good IP:127.0.0.1 2 && sign name DNS:mail.example.com 2 &&\n"
-    "    sign old IP:127.0.0.1 -1\n";
+    "    sign old IP:127.0.0.1 0\n";
 
 static void
 child_becomes(const char *const argv[], int in, int out)
