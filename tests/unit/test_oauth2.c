@@ -141,7 +141,7 @@ static const struct {
 	    OAUTH2_DEFAULT_LIFE_S, 0, NULL, DIAG_OK, NULL },
 	{ "words", "{" T ",\"expires_in\":\"12 parsecs\"}",
 	    OAUTH2_DEFAULT_LIFE_S, 0, NULL, DIAG_OK, NULL },
-	{ "absurd", "{" T ",\"expires_in\":99999999999999999999}", 7776000, 0,
+	{ "absurd", "{" T ",\"expires_in\":9999999999999999999}", 7776000, 0,
 	    NULL, DIAG_OK, NULL },
 	{ "absurd string", "{" T ",\"expires_in\":\"99999999999999999999\"}",
 	    7776000, 0, NULL, DIAG_OK, NULL },
