@@ -41,7 +41,8 @@ def measure(lab: Lab, quick: bool) -> dict:
         "sasl_client_init":
             local.init(lab, 51 if quick else 301),
         "relay with TLS, one login for each message":
-            relay.measure(lab, 3 if quick else 9, 300 if quick else 2000),
+            relay.measure(lab, 3 if quick else 16, 150 if quick else 500,
+                          token),
     }
     groups["many accounts"] = scale.measure(
         lab, [10000] if quick else [10000, 100000], token,
