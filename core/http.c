@@ -352,6 +352,10 @@ set_options(struct http_call *c, const struct http_request *req)
 	SET(CURLOPT_TIMEOUT_MS, (long)req->timeout_ms);
 	SET(CURLOPT_USERAGENT, "mailtoken/" MAILTOKEN_VERSION);
 	SET(CURLOPT_HTTPHEADER, c->headers);
+	if (req->once) { /* on a connection of its own it is never resent */
+		SET(CURLOPT_FRESH_CONNECT, 1L);
+		SET(CURLOPT_FORBID_REUSE, 1L);
+	}
 	if (is_loopback(c->host))
 		SET(CURLOPT_PROXY, "");
 	if (req->form != NULL) {

@@ -29,6 +29,9 @@ struct http_request {
 	const struct secret *authorization;	/* header value or NULL; copied */
 	const char *ca_file;		/* NULL: the system's */
 	bool insecure_http;
+	bool once;			/* must not reach the server twice, as
+					 * libcurl may do when a kept connection
+					 * turns out to be dead */
 	int64_t timeout_ms;		/* of the whole request */
 	size_t answer_max;		/* bytes of the answer's body */
 };

@@ -149,6 +149,8 @@ send_request(struct renewal *r, const char *url, bool form, http_done *done,
 		.authorization = form ? &r->request.authorization : NULL,
 		.ca_file = a->ca_file,
 		.insecure_http = a->insecure_http,
+		/* A refresh token used twice may revoke the grant. */
+		.once = form && a->grant == GRANT_REFRESH_TOKEN,
 		.timeout_ms = a->config->http_timeout_s * 1000,
 		.answer_max = OAUTH2_ANSWER_MAX };
 

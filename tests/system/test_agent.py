@@ -69,6 +69,7 @@ def test_privileges(served):
     assert set(status["Gid"].split()) == {str(user.pw_gid)}
     assert set(status["Groups"].split()) <= {str(user.pw_gid)}
     assert int(status["CapEff"], 16) == 0
+    assert status["NoNewPrivs"] == "1"
     # The files of a process that is not dumpable belong to root.
     assert os.stat(f"/proc/{pid}/environ").st_uid == 0
 

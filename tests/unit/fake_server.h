@@ -19,10 +19,12 @@
 struct fake_server {
 	/*
 	 * The bytes to send for a whole request (headers and body), after
-	 * which the connection is closed.  NULL: nothing, ever.
+	 * which the connection is closed, unless keep.  "": it is closed at
+	 * once.  NULL: nothing, ever.
 	 */
 	const char *(*answer)(void *arg, const char *request);
 	void *arg;
+	int keep;
 	struct evconnlistener *listener;
 	unsigned port, requests, open;
 };
@@ -73,7 +75,9 @@ fake_read(struct bufferevent *be, void *arg)
 		(void)evbuffer_drain(in, len);
 		s->requests++;
 		if ((answer = s->answer(s->arg, text)) != NULL) {
-			bufferevent_setcb(be, NULL, fake_sent, fake_gone, s);
+			if (!s->keep)
+				bufferevent_setcb(
+				    be, NULL, fake_sent, fake_gone, s);
 			if (*answer == '\0')
 				fake_sent(be, s);
 			else

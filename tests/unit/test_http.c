@@ -68,6 +68,7 @@ answer(void *arg, const char *request)
 		{ "/close", "" },
 		{ "/cut", HEAD_("200 OK") "Content-Length: 9\r\n\r\nbody" },
 		{ "/large", HEAD_("200 OK") "\r\n0123456789abcdef" },
+		{ "/kept", "HTTP/1.1 200 OK\r\n" BODY_ },
 		{ "/empty", HEAD_("204 No Content") "\r\n" },
 		{ "/noise", "220 mail.example.com ESMTP\r\n" },
 	};
@@ -307,6 +308,40 @@ says_who_refused(void **state)
 	assert_memory_equal(r.why.text, "nowhere.invalid: ", 17);
 }
 
+/*
+ * libcurl sends a request again if the connection that it kept turns out to
+ * be dead: a one-time refresh token must not go out twice.
+ */
+static void
+sends_once(void **state)
+{
+	struct lab *lab = *state;
+	char kept[64], closes[64];
+	struct http_request q = { .url = kept,
+		.insecure_http = true,
+		.timeout_ms = 1000,
+		.answer_max = 15 };
+	struct result r;
+
+	(void)snprintf(
+	    kept, sizeof(kept), "http://127.0.0.1:%u/kept", lab->server.port);
+	(void)snprintf(closes, sizeof(closes), "http://127.0.0.1:%u/close",
+	    lab->server.port);
+	lab->server.keep = 1;
+	for (int once = 0; once < 2; once++) {
+		q.url = kept;
+		q.once = false;
+		run(lab, &q, &r);
+		assert_int_equal(r.status, 200);
+		lab->server.requests = 0;
+		q.url = closes;
+		q.once = once;
+		run(lab, &q, &r);
+		assert_int_equal(r.why.kind, DIAG_RETRY);
+		assert_int_equal(lab->server.requests, once ? 1 : 2);
+	}
+}
+
 static void
 cancels(void **state)
 {
@@ -542,6 +577,7 @@ main(void)
 		T(sends_what_it_should),
 		T(refuses_urls),
 		T(says_who_refused),
+		T(sends_once),
 		T(cancels),
 		T(runs_many_at_once),
 		T(queues_no_longer_than_the_timeout),
