@@ -49,8 +49,8 @@ refresh_min_life_ms(const struct refresh *r)
 	int64_t life = r->token.expires_ms - r->token.obtained_ms;
 
 	return r->token.value.ptr != NULL ?
-	    refresh_fit_life(r->min_life_ms, life) :
-	    r->min_life_ms;
+		   refresh_fit_life(r->min_life_ms, life) :
+		   r->min_life_ms;
 }
 
 /* Has a token that no server refused and that lives at least margin more. */
