@@ -1,5 +1,6 @@
 """The table: what was measured, what the goal is, whether it is met."""
 
+import math
 import statistics
 import sys
 from dataclasses import dataclass
@@ -57,3 +58,14 @@ median = statistics.median
 def quartiles(values: list) -> str:
     low, _, high = statistics.quantiles(values, n=4)
     return f"{low:.2f} to {high:.2f}"
+
+
+def interval(values: list) -> str:
+    """In which the median lies with 95 % certainty, by order statistics: no
+    matter how the values are distributed."""
+    ranked, n = sorted(values), len(values)
+    tail, low = 0.5 ** n, 0
+    while low < n // 2 and tail + math.comb(n, low + 1) / 2 ** n <= 0.025:
+        low += 1
+        tail += math.comb(n, low) / 2 ** n
+    return f"{ranked[low]:.1f} to {ranked[n - 1 - low]:.1f}"
