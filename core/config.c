@@ -28,12 +28,14 @@ config_parse(const char *text, size_t len, const char *path,
 	return config_text_parse(copy, len, path, complain, arg);
 }
 
+#define ACCESS_CURE "let it belong to root and the agent's group, mode 0640"
+
 /* Whoever can change the file can have every token. */
 static int
 load_text(const char *path, struct buf *b, struct diag *reterr)
 {
 	struct stat st;
-	auto_close int fd = regfile_open(path, "the agent's user", &st, reterr);
+	auto_close int fd = regfile_open(path, ACCESS_CURE, &st, reterr);
 
 	if (fd < 0)
 		return -1;
@@ -99,7 +101,7 @@ check_config_file(struct check *k)
 	const char *path = k->c->path;
 	struct diag d = DIAG_INIT;
 	struct stat st;
-	auto_close int fd = regfile_open(path, k->c->user, &st, &d);
+	auto_close int fd = regfile_open(path, ACCESS_CURE, &st, &d);
 
 	if (fd < 0) {
 		found(k, &d);

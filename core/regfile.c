@@ -11,7 +11,7 @@
 
 int
 regfile_open(
-    const char *path, const char *reader, struct stat *st, struct diag *reterr)
+    const char *path, const char *cure, struct stat *st, struct diag *reterr)
 {
 	/* No FIFO keeps us waiting, no terminal becomes ours. */
 	auto_close int fd =
@@ -19,9 +19,8 @@ regfile_open(
 
 	if (fd < 0 && errno == EACCES)
 		return diag_set(reterr, DIAG_CONFIG,
-		    "%s: uid %u cannot read it; let it belong to %s (chown), "
-		    "and its folders be open to it",
-		    path, (unsigned)geteuid(), reader);
+		    "%s: uid %u cannot read it or its folders; %s", path,
+		    (unsigned)geteuid(), cure);
 	if (fd < 0 && errno == ENOENT)
 		return diag_set(reterr, DIAG_CONFIG,
 		    "%s: there is no such file; create it or correct the path",

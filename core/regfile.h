@@ -13,10 +13,10 @@
 
 /*
  * Returns a descriptor and its *st, or -1 with *reterr (CONFIG: names the
- * path and the remedy; `reader` is who should be able to read it).  A
+ * path and the remedy, which is cure where there is no permission).  A
  * symbolic link to a regular file is fine.
  */
-int regfile_open(const char *path, const char *reader, struct stat *st,
+int regfile_open(const char *path, const char *cure, struct stat *st,
 	struct diag *reterr);
 /*
  * Appends all of it to b, whose ceiling must be above max.  Returns -1 with

@@ -73,12 +73,15 @@ secret_ref_read(const struct secret_ref *ref, const char *owner,
 	char path[PATH_MAX];
 	auto_buf struct buf b = BUF_INIT(CONFIG_SECRET_MAX + 1);
 	auto_close int fd = -1;
+	char cure[128];
 	struct stat st;
 	size_t len;
 
 	if (secret_path(ref, path, reterr) < 0)
 		return -1;
-	fd = regfile_open(path, owner, &st, reterr);
+	(void)snprintf(cure, sizeof(cure),
+	    "let it belong to %s (chown), mode 0600", owner);
+	fd = regfile_open(path, cure, &st, reterr);
 	if (fd < 0)
 		return -1;
 	if (ref->kind == SECRET_REF_FILE && (st.st_mode & 077) != 0)
