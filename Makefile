@@ -202,7 +202,7 @@ sanitized-modules:
 
 modules: $(DOVECOT:%=$(BUILD)/dovecot/%)
 
-FUZZFLAGS = -fsanitize=address,undefined -fno-sanitize-recover=all
+FUZZFLAGS = -fno-sanitize-recover=all -fsanitize=address,undefined
 
 # Built with clang in a tree of its own, since everything is instrumented.
 fuzz:
@@ -214,8 +214,10 @@ fuzz:
 	    $(BUILD)/fuzz/tests/fuzz/$$f -max_total_time=$(FUZZ_SECONDS) \
 	        -max_len=65536 -timeout=10 -rss_limit_mb=2048 -verbosity=0 \
 	        -print_final_stats=1 -artifact_prefix=$(BUILD)/fuzz/$$f- \
-	        $(BUILD)/fuzz/corpus/$$f tests/fuzz/corpus/$$f 2>&1 | \
-	        grep -v '^stat::\(new\|slow\|peak\)'; done
+	        $(BUILD)/fuzz/corpus/$$f tests/fuzz/corpus/$$f \
+	        >$(BUILD)/fuzz/$$f.log 2>&1 || { cat $(BUILD)/fuzz/$$f.log; exit 1; }; \
+	    sed -n 's/^stat::number_of_executed_units: */    runs: /p' \
+	        $(BUILD)/fuzz/$$f.log; done
 
 $(FUZZERS): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libcore.a
 	$(LINK) -fsanitize=fuzzer -o $@ $^ $(shell $(PKG) --libs $(LIBS_CORE))
