@@ -70,7 +70,11 @@ def main() -> int:
               file=sys.stderr)
         return 77
     signal.alarm(LIMIT_S)
-    subprocess.run([IDP_INSTALL], check=True, timeout=LIMIT_S)
+    if subprocess.run([IDP_INSTALL], timeout=LIMIT_S).returncode != 0:
+        print("demo: npm could not install the test identity provider: its "
+              "words are above; is the npm registry reachable?",
+              file=sys.stderr)
+        return 1
     with Lab() as lab:
         try:
             for step in (provider_and_upstream, agent, relay, show_result):
