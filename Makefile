@@ -45,11 +45,14 @@ LINK	= $(CC) $(SAN) $(CFLAGS) $(LDHARD) $(LDFLAGS)
 # core/ in dependency order: each module may include only what stands before
 # it.  The first line is all that a plugin may link.
 CORE_PLUGIN = diag secret buf wire xoauth2 exchange token_source
-CORE	= $(CORE_PLUGIN) provider regfile inifile rules secret_ref \
-	  setting account config_data config_text config \
-	  advice form oauth2 grant store refresh http_failure http renew
+ALLCORE = $(CORE_PLUGIN) form json provider regfile inifile rules command \
+	  secret_ref setting assertion account config_data config_text config \
+	  advice_table advice oauth2 jwt device authorization managed_identity \
+	  credential seal import_file grant store refresh http_failure http renew
+# While they are being written.
+CORE	= $(foreach m,$(ALLCORE),$(if $(wildcard core/$(m).c),$(m)))
 
-LIBS_CORE   = libcurl json-c libevent
+LIBS_CORE   = libcurl json-c libevent libcrypto
 LIBS_AGENT  = $(LIBS_CORE) libsystemd
 AGENT	= $(patsubst helpers/%.c,%,$(filter-out helpers/cli%.c,$(wildcard helpers/*.c)))
 CLI	= $(patsubst helpers/%.c,%,$(wildcard helpers/cli*.c)) clock privileges

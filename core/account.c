@@ -15,14 +15,11 @@ set_grant(const struct setting_into *into, const struct setting *s,
 {
 	enum grant_type *slot = setting_field(into, s);
 
-	if (strcmp(value, "refresh_token") == 0)
-		*slot = GRANT_REFRESH_TOKEN;
-	else if (strcmp(value, "client_credentials") == 0)
-		*slot = GRANT_CLIENT_CREDENTIALS;
-	else
-		return diag_set(reterr, DIAG_CONFIG,
-		    "must be refresh_token or client_credentials");
-	return 0;
+	if (grant_name_parse(value, slot))
+		return 0;
+	return diag_set(reterr, DIAG_CONFIG,
+	    "must be refresh_token, client_credentials, workload_identity, "
+	    "managed_identity or jwt_bearer");
 }
 
 static int
@@ -100,7 +97,19 @@ account_clear(struct account *a)
 	free(a->provider);
 	free(a->client_id);
 	secret_ref_free(&a->client_secret);
+	free(a->client_certificate);
+	free(a->client_key);
+	secret_ref_free(&a->client_key_passphrase);
+	free(a->client_assertion_file);
+	free(a->identity_id);
+	secret_ref_free(&a->service_account_key);
+	free(a->subject);
+	free(a->cloud);
+	free(a->tenant);
 	free(a->token_endpoint);
+	free(a->authorization_endpoint);
+	free(a->device_authorization_endpoint);
+	free(a->revocation_endpoint);
 	free(a->issuer);
 	free(a->scope);
 	free(a->ca_file);
@@ -191,7 +200,9 @@ check_required(struct finish *f)
 		    "missing: write the application's ID as registered with "
 		    "the provider");
 	/* Of an unknown provider, that is all there is to complain about. */
-	if (info == NULL || (line_of(f, "grant") == 0 && info->delegated_only))
+	if (info == NULL ||
+	    (line_of(f, "grant") == 0 &&
+		(info->grants & 1U << GRANT_CLIENT_CREDENTIALS) == 0))
 		q->grant = GRANT_REFRESH_TOKEN;
 	else if (line_of(f, "grant") == 0)
 		blame_text(f, "grant",
@@ -237,7 +248,7 @@ resolve(struct finish *f)
 {
 	struct provider_query *q = &f->d->query;
 	struct account *a = &f->d->a;
-	struct provider_preset p = { NULL, NULL };
+	struct provider_preset p = PROVIDER_PRESET_INIT;
 	const char *key = NULL;
 	struct diag d = DIAG_INIT;
 
@@ -246,6 +257,10 @@ resolve(struct finish *f)
 		return;
 	}
 	a->token_endpoint = take_ptr(&p.token_endpoint);
+	a->authorization_endpoint = take_ptr(&p.authorization_endpoint);
+	a->device_authorization_endpoint =
+	    take_ptr(&p.device_authorization_endpoint);
+	a->revocation_endpoint = take_ptr(&p.revocation_endpoint);
 	a->scope = take_ptr(&p.scope);
 	a->provider = strdup(q->provider);
 	if (q->issuer != NULL)

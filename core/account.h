@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "assertion.h"
 #include "diag.h"
 #include "provider.h"
 #include "rules.h"
@@ -17,6 +18,14 @@
 
 /* RFC 6749 section 2.3.1. */
 enum client_auth { CLIENT_AUTH_POST, CLIENT_AUTH_BASIC };
+
+/* Which of a machine's managed identities; the first is the machine's own. */
+enum identity_kind {
+	IDENTITY_SYSTEM,
+	IDENTITY_CLIENT_ID,
+	IDENTITY_OBJECT_ID,
+	IDENTITY_RESOURCE_ID
+};
 
 struct config;
 
@@ -29,8 +38,24 @@ struct account {
 	unsigned services;	/* of enum service; 0: any */
 	char *client_id;
 	struct secret_ref client_secret;
+	int64_t client_secret_expires_at; /* 0: not said */
 	enum client_auth client_auth;
+	char *client_certificate;	/* a path; NULL: none */
+	char *client_key;	/* a path or a store's URI; NULL: in the file of
+				 * the certificate */
+	struct secret_ref client_key_passphrase;
+	enum assertion_alg assertion_alg;
+	char *client_assertion_file;	/* workload identity */
+	enum identity_kind identity;	/* managed identity */
+	char *identity_id;	/* NULL for IDENTITY_SYSTEM */
+	struct secret_ref service_account_key;	/* jwt_bearer: Google's JSON */
+	char *subject;		/* jwt_bearer: the mailbox */
+	char *cloud;		/* as written; NULL: not given */
+	char *tenant;		/* the same */
 	char *token_endpoint;	/* resolved; NULL: ask the issuer */
+	char *authorization_endpoint;	/* these three: NULL: none known */
+	char *device_authorization_endpoint;
+	char *revocation_endpoint;
 	char *issuer;		/* custom with discovery; else NULL */
 	char *scope;		/* resolved; NULL: send none */
 	char *ca_file;		/* NULL: the system's */

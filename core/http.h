@@ -27,8 +27,12 @@ struct http_request {
 	const struct buf *form;		/* POST body, form-encoded; NULL: GET.
 					 * Borrowed until done() */
 	const struct secret *authorization;	/* header value or NULL; copied */
+	const struct secret *header;	/* one more, "Name: value"; or NULL; copied */
 	const char *ca_file;		/* NULL: the system's */
 	bool insecure_http;
+	bool metadata;			/* a machine's own identity endpoint: http
+					 * to loopback and to 169.254.0.0/16 is
+					 * fine, and no proxy is ever asked */
 	bool once;			/* must not reach the server twice, as
 					 * libcurl may do when a kept connection
 					 * turns out to be dead */
@@ -41,6 +45,7 @@ struct http_answer {
 	int64_t retry_after_s;	/* 0: none; RFC 9110 section 10.2.3, both forms */
 	const char *body;	/* may be NULL if len is 0 */
 	size_t len;
+	const char *www_authenticate;	/* the first; NULL if there is none */
 };
 
 /*

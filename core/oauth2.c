@@ -1,15 +1,13 @@
 #include "oauth2.h"
 
-#include <json-c/json.h>
-#include <json-c/printbuf.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "advice.h"
 #include "form.h"
+#include "json.h"
 
-#define JSON_DEPTH 16
 #define LIFE_MAX_S (90 * 24 * 3600)
 #define URL_MAX	   2048
 
@@ -30,12 +28,6 @@ oauth2_tokens_wipe(struct oauth2_tokens *t)
 	*t = (struct oauth2_tokens)OAUTH2_TOKENS_INIT;
 }
 
-static bool
-is_public(const struct oauth2_client *c)
-{
-	return c->secret == NULL || secret_empty(c->secret);
-}
-
 /* RFC 6749 section 2.3.1: both parts form-encoded, then base64. */
 static bool
 basic_authorization(const struct oauth2_client *c, struct secret *ret)
@@ -53,36 +45,62 @@ basic_authorization(const struct oauth2_client *c, struct secret *ret)
 	return !value.failed && secret_set(ret, value.ptr, value.len);
 }
 
-/* Who asks, how and for what: the part that all requests share. */
-static int
-request_build(const struct oauth2_client *c, const char *grant_type,
-    const char *scope, const struct secret *refresh_token,
-    struct oauth2_request *ret, struct diag *reterr)
+static bool
+has(const struct secret *s)
 {
-	struct buf *b = &ret->body;
-	size_t rt = refresh_token != NULL ? refresh_token->len : 0;
-	size_t cs = is_public(c) ? 0 : c->secret->len;
+	return s != NULL && !secret_empty(s);
+}
 
-	oauth2_request_wipe(ret);
-	form_add(b, "grant_type", grant_type, strlen(grant_type));
-	if (cs > 0 && c->auth == CLIENT_AUTH_BASIC) {
-		if (!basic_authorization(c, &ret->authorization))
-			b->failed = true;
-	} else {
-		form_add(b, "client_id", c->id, strlen(c->id));
-		if (cs > 0)
-			form_add(b, "client_secret", c->secret->ptr, cs);
+static void
+put(struct oauth2_request *r, const char *key, const char *value)
+{
+	if (value != NULL)
+		form_add(&r->body, key, value, strlen(value));
+}
+
+static void
+put_secret(
+    struct oauth2_request *r, const char *key, const struct secret *value)
+{
+	if (has(value))
+		form_add(&r->body, key, value->ptr, value->len);
+}
+
+/* Who asks: one way to say it, never two. */
+static void
+put_client(struct oauth2_request *r, const struct oauth2_client *c)
+{
+	if (has(c->secret) && c->auth == CLIENT_AUTH_BASIC) {
+		if (!basic_authorization(c, &r->authorization))
+			r->body.failed = true;
+		return;
 	}
-	if (scope != NULL)
-		form_add(b, "scope", scope, strlen(scope));
-	if (refresh_token != NULL)
-		form_add(b, "refresh_token", refresh_token->ptr, rt);
-	if (!b->failed)
+	put(r, "client_id", c->id);
+	put_secret(r, "client_secret", c->secret);
+	if (has(c->assertion)) {
+		put(r, "client_assertion_type",
+		    "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
+		put_secret(r, "client_assertion", c->assertion);
+	}
+}
+
+static void
+begin(struct oauth2_request *r, const char *grant_type)
+{
+	oauth2_request_wipe(r);
+	put(r, "grant_type", grant_type);
+}
+
+static int
+end(struct oauth2_request *r, struct diag *reterr)
+{
+	bool large = r->body.len > OAUTH2_REQUEST_MAX / 2;
+
+	if (!r->body.failed)
 		return 0;
-	oauth2_request_wipe(ret);
-	/* In the worst case every byte becomes three. */
-	if ((rt + cs + strlen(c->id) + (scope ? strlen(scope) : 0)) * 3 + 256 >
-	    OAUTH2_REQUEST_MAX)
+	oauth2_request_wipe(r);
+	/* Appends that pass the ceiling and those without memory look alike. */
+	if (large)
 		return diag_set(reterr, DIAG_CONFIG,
 		    "client_secret, scope or "
 		    "refresh token is too long for a request");
@@ -96,141 +114,94 @@ oauth2_refresh_request(const struct oauth2_client *client, const char *scope,
 {
 	if (secret_empty(refresh_token))
 		return diag_set(reterr, DIAG_CONFIG, "no refresh token");
-	return request_build(
-	    client, "refresh_token", scope, refresh_token, ret, reterr);
+	begin(ret, "refresh_token");
+	put_client(ret, client);
+	put(ret, "scope", scope);
+	put_secret(ret, "refresh_token", refresh_token);
+	return end(ret, reterr);
 }
 
 int
 oauth2_credentials_request(const struct oauth2_client *client,
     const char *scope, struct oauth2_request *ret, struct diag *reterr)
 {
-	if (is_public(client))
+	if (!has(client->secret) && !has(client->assertion))
 		return diag_set(reterr, DIAG_CONFIG,
-		    "grant client_credentials needs a client_secret");
-	return request_build(
-	    client, "client_credentials", scope, NULL, ret, reterr);
+		    "grant client_credentials needs a client_secret or a "
+		    "client_certificate");
+	begin(ret, "client_credentials");
+	put_client(ret, client);
+	put(ret, "scope", scope);
+	return end(ret, reterr);
 }
 
-/*
- * Overwrites the strings of a document where they lie.  Out of reach: a value
- * that a repeated key replaced while parsing.
- */
-static void
-json_bleach(struct json_object *o)
+int
+oauth2_assertion_request(const struct secret *assertion, const char *scope,
+    struct oauth2_request *ret, struct diag *reterr)
 {
-	if (json_object_is_type(o, json_type_string)) {
-		const char *s = json_object_get_string(o);
-
-		explicit_bzero((void *)(uintptr_t)s,
-		    (size_t)json_object_get_string_len(o));
-	} else if (json_object_is_type(o, json_type_array)) {
-		for (size_t i = 0; i < json_object_array_length(o); i++)
-			json_bleach(json_object_array_get_idx(o, i));
-	} else if (json_object_is_type(o, json_type_object)) {
-		json_object_object_foreach(o, key, value)
-		{
-			(void)key;
-			json_bleach(value);
-		}
-	}
+	begin(ret, "urn:ietf:params:oauth:grant-type:jwt-bearer");
+	put(ret, "scope", scope);
+	put_secret(ret, "assertion", assertion);
+	return end(ret, reterr);
 }
 
-static void
-json_wipe(struct json_object **o)
+int
+oauth2_code_request(const struct oauth2_client *client,
+    const struct secret *code, const char *redirect_uri,
+    const struct secret *verifier, struct oauth2_request *ret,
+    struct diag *reterr)
 {
-	if (*o == NULL)
-		return;
-	json_bleach(*o);
-	(void)json_object_put(*o);
-	*o = NULL;
-}
-#define auto_json __attribute__((cleanup(json_wipe)))
-
-/*
- * A JSON object, or NULL: anything else, or no memory.  The tokener's own
- * buffer is made as large as it can ever get before it sees a byte: while it
- * grows, realloc() would leave copies of tokens behind.
- */
-static struct json_object *
-json_read(const char *body, size_t len)
-{
-	struct json_tokener *tok;
-	struct json_object *o = NULL;
-
-	while (len > 0 && strchr(" \t\r\n", body[len - 1]) != NULL)
-		len--;
-	if (len == 0 || len > OAUTH2_ANSWER_MAX ||
-	    memchr(body, '\0', len) != NULL)
-		return NULL;
-	if ((tok = json_tokener_new_ex(JSON_DEPTH)) == NULL)
-		return NULL;
-	json_tokener_set_flags(tok, JSON_TOKENER_STRICT);
-	if (printbuf_memset(tok->pb, -1, 0, (int)len + 1) == 0) {
-		o = json_tokener_parse_ex(tok, body, (int)len);
-		if (json_tokener_get_error(tok) != json_tokener_success)
-			json_wipe(&o);
-		explicit_bzero(tok->pb->buf, (size_t)tok->pb->size);
-	}
-	json_tokener_free(tok);
-	if (o != NULL && !json_object_is_type(o, json_type_object))
-		json_wipe(&o);
-	return o;
+	begin(ret, "authorization_code");
+	put_client(ret, client);
+	put(ret, "redirect_uri", redirect_uri);
+	put_secret(ret, "code", code);
+	put_secret(ret, "code_verifier", verifier);
+	return end(ret, reterr);
 }
 
-/* NULL unless it is a string without NUL inside. */
-static const char *
-json_str(struct json_object *o, const char *key)
+int
+oauth2_device_request(const struct oauth2_client *client, const char *scope,
+    struct oauth2_request *ret, struct diag *reterr)
 {
-	struct json_object *v;
-	const char *s;
-
-	if (!json_object_object_get_ex(o, key, &v) ||
-	    !json_object_is_type(v, json_type_string))
-		return NULL;
-	s = json_object_get_string(v);
-	return strlen(s) == (size_t)json_object_get_string_len(v) ? s : NULL;
+	oauth2_request_wipe(ret);
+	put_client(ret, client);
+	put(ret, "scope", scope);
+	return end(ret, reterr);
 }
 
-/* A number, or a string of one (as Azure's managed identities send it). */
-static bool
-json_int(struct json_object *o, const char *key, int64_t *ret)
+int
+oauth2_device_code_request(const struct oauth2_client *client,
+    const struct secret *device_code, struct oauth2_request *ret,
+    struct diag *reterr)
 {
-	struct json_object *v;
-	const char *s;
-	char *end;
-	long long n;
+	begin(ret, "urn:ietf:params:oauth:grant-type:device_code");
+	put_client(ret, client);
+	put_secret(ret, "device_code", device_code);
+	return end(ret, reterr);
+}
 
-	if (!json_object_object_get_ex(o, key, &v))
-		return false;
-	if (json_object_is_type(v, json_type_int) ||
-	    json_object_is_type(v, json_type_double)) {
-		*ret = json_object_get_int64(v); /* clamps */
-		return true;
-	}
-	if ((s = json_str(o, key)) == NULL)
-		return false;
-	n = strtoll(s, &end, 10); /* clamps, too */
-	if (end == s || strspn(end, " ") != strlen(end))
-		return false;
-	*ret = n;
-	return true;
+int
+oauth2_revocation_request(const struct oauth2_client *client,
+    const struct secret *token, const char *hint, struct oauth2_request *ret,
+    struct diag *reterr)
+{
+	oauth2_request_wipe(ret);
+	put_client(ret, client);
+	put(ret, "token_type_hint", hint);
+	put_secret(ret, "token", token);
+	return end(ret, reterr);
 }
 
 static int
-refusal(long http_status, int64_t retry_after_s, struct json_object *o,
+refusal(long http_status, int64_t retry_after_s, struct json *o,
     const char *error, struct diag *reterr)
 {
 	struct refusal r = { .error = error,
 		.suberror = json_str(o, "suberror"),
 		.description = json_str(o, "error_description"),
 		.trace_id = json_str(o, "trace_id") };
-	struct json_object *codes;
 
-	if (json_object_object_get_ex(o, "error_codes", &codes) &&
-	    json_object_is_type(codes, json_type_array) &&
-	    json_object_array_length(codes) > 0)
-		r.number =
-		    json_object_get_int64(json_object_array_get_idx(codes, 0));
+	(void)json_int_at(o, "error_codes", 0, &r.number);
 	return advice_refusal(http_status, retry_after_s, &r, reterr);
 }
 
@@ -250,7 +221,7 @@ token_ok(const char *s, char lowest)
 
 /* When it ends and when the provider would like it renewed. */
 static int
-read_times(struct json_object *o, struct oauth2_tokens *t, struct diag *reterr)
+read_times(struct json *o, struct oauth2_tokens *t, struct diag *reterr)
 {
 	t->life_s = OAUTH2_DEFAULT_LIFE_S;
 	t->refresh_in_s = 0;
@@ -268,8 +239,7 @@ read_times(struct json_object *o, struct oauth2_tokens *t, struct diag *reterr)
 }
 
 static int
-read_tokens(
-    struct json_object *o, struct oauth2_tokens *ret, struct diag *reterr)
+read_tokens(struct json *o, struct oauth2_tokens *ret, struct diag *reterr)
 {
 	const char *access = json_str(o, "access_token");
 	const char *refresh = json_str(o, "refresh_token");
@@ -308,7 +278,7 @@ int
 oauth2_parse_tokens(long http_status, int64_t retry_after_s, const char *body,
     size_t len, struct oauth2_tokens *ret, struct diag *reterr)
 {
-	auto_json struct json_object *o = json_read(body, len);
+	auto_json struct json *o = json_read(body, len, OAUTH2_ANSWER_MAX);
 	const char *error;
 
 	if (o == NULL)
@@ -339,13 +309,34 @@ oauth2_discovery_url(const char *issuer)
 	return url;
 }
 
+void
+oauth2_endpoints_free(struct oauth2_endpoints *e)
+{
+	free(e->token);
+	free(e->authorization);
+	free(e->device_authorization);
+	free(e->revocation);
+	*e = (struct oauth2_endpoints)OAUTH2_ENDPOINTS_INIT;
+}
+
+/* False: no memory.  What is not there or cannot be a URL stays NULL. */
+static bool
+read_endpoint(const struct json *o, const char *key, char **ret)
+{
+	const char *url = json_str(o, key);
+
+	if (url == NULL || strlen(url) > URL_MAX)
+		return true;
+	return (*ret = strdup(url)) != NULL;
+}
+
 int
 oauth2_parse_discovery(const char *issuer, long http_status, const char *body,
-    size_t len, char **token_endpoint, struct diag *reterr)
+    size_t len, struct oauth2_endpoints *ret, struct diag *reterr)
 {
-	auto_json struct json_object *o = json_read(body, len);
-	const char *is, *endpoint;
-	char *copy;
+	auto_json struct json *o = json_read(body, len, OAUTH2_ANSWER_MAX);
+	struct oauth2_endpoints e = OAUTH2_ENDPOINTS_INIT;
+	const char *is;
 
 	if (http_status != 200 || o == NULL) {
 		(void)advice_status(http_status, 0,
@@ -356,18 +347,25 @@ oauth2_parse_discovery(const char *issuer, long http_status, const char *body,
 		return diag_wrap(reterr, "looking up the issuer");
 	}
 	is = json_str(o, "issuer");
-	endpoint = json_str(o, "token_endpoint");
 	if (is == NULL || strcmp(is, issuer) != 0)
 		return diag_set(reterr, DIAG_CONFIG,
 		    "the issuer's document is "
 		    "for '%.200s', not for '%.200s': write it exactly so",
 		    is != NULL ? is : "", issuer);
-	if (endpoint == NULL || strlen(endpoint) > URL_MAX)
+	if (!read_endpoint(o, "token_endpoint", &e.token) ||
+	    !read_endpoint(o, "authorization_endpoint", &e.authorization) ||
+	    !read_endpoint(
+		o, "device_authorization_endpoint", &e.device_authorization) ||
+	    !read_endpoint(o, "revocation_endpoint", &e.revocation)) {
+		oauth2_endpoints_free(&e);
+		return diag_nomem(reterr);
+	}
+	if (e.token == NULL) {
+		oauth2_endpoints_free(&e);
 		return diag_set(reterr, DIAG_CONFIG,
 		    "the issuer's document "
 		    "names no token_endpoint: set it in the configuration");
-	if ((copy = strdup(endpoint)) == NULL)
-		return diag_nomem(reterr);
-	*token_endpoint = copy;
+	}
+	*ret = e;
 	return 0;
 }

@@ -1,8 +1,10 @@
 /*
  * oauth2.h - OAuth 2.0 messages: a grant -> the request's body, an answer ->
- * tokens or a diag.  No I/O.  The only file that knows JSON.
- * Sources: RFC 6749 sections 2.3.1 (client authentication), 4.4, 5.1, 5.2, 6
- * and appendix B (form encoding); OpenID Connect Discovery 1.0 section 4.
+ * tokens or a diag.  No I/O.
+ * Sources: RFC 6749 sections 2.3.1 (client authentication), 4.1.3, 4.4, 5.1,
+ * 5.2, 6 and appendix B (form encoding); RFC 7009 section 2.1 (revocation);
+ * RFC 7523 sections 2.1 and 2.2 (assertions); RFC 7636 section 4.5 (PKCE);
+ * RFC 8414 section 2 (metadata); RFC 8628 sections 3.1 and 3.4 (device).
  */
 #ifndef CORE_OAUTH2_H
 #define CORE_OAUTH2_H
@@ -23,8 +25,10 @@
 /* The client's identity at the provider; borrowed. */
 struct oauth2_client {
 	const char *id;
-	const struct secret *secret;	/* empty: a public client */
-	enum client_auth auth;
+	const struct secret *secret;	/* NULL or empty: none */
+	enum client_auth auth;		/* how the secret is sent */
+	/* RFC 7523 section 2.2; NULL or empty: none.  Not with a secret. */
+	const struct secret *assertion;
 };
 
 /* application/x-www-form-urlencoded. */
@@ -39,8 +43,26 @@ void oauth2_request_wipe(struct oauth2_request *r);
 int oauth2_refresh_request(const struct oauth2_client *client,
 	const char *scope, const struct secret *refresh_token,
 	struct oauth2_request *ret, struct diag *reterr);
+/* CONFIG, too, for a client that has neither a secret nor an assertion. */
 int oauth2_credentials_request(const struct oauth2_client *client,
 	const char *scope, struct oauth2_request *ret, struct diag *reterr);
+/* The assertion is the grant (RFC 7523 section 2.1): no client. */
+int oauth2_assertion_request(const struct secret *assertion,
+	const char *scope, struct oauth2_request *ret, struct diag *reterr);
+int oauth2_code_request(const struct oauth2_client *client,
+	const struct secret *code, const char *redirect_uri,
+	const struct secret *verifier, struct oauth2_request *ret,
+	struct diag *reterr);
+/* For the device authorization endpoint, and for the token endpoint. */
+int oauth2_device_request(const struct oauth2_client *client,
+	const char *scope, struct oauth2_request *ret, struct diag *reterr);
+int oauth2_device_code_request(const struct oauth2_client *client,
+	const struct secret *device_code, struct oauth2_request *ret,
+	struct diag *reterr);
+/* hint is "refresh_token" or "access_token". */
+int oauth2_revocation_request(const struct oauth2_client *client,
+	const struct secret *token, const char *hint,
+	struct oauth2_request *ret, struct diag *reterr);
 
 struct oauth2_tokens {
 	struct secret access_token;
@@ -71,12 +93,21 @@ int oauth2_parse_tokens(long http_status, int64_t retry_after_s,
 
 /* Where an issuer's configuration is; the caller frees.  NULL: no memory. */
 char *oauth2_discovery_url(const char *issuer);
+/* What an issuer's document names; NULL: it does not.  Strings are owned. */
+struct oauth2_endpoints {
+	char *token;
+	char *authorization;
+	char *device_authorization;
+	char *revocation;
+};
+#define OAUTH2_ENDPOINTS_INIT { NULL, NULL, NULL, NULL }
+void oauth2_endpoints_free(struct oauth2_endpoints *e);
 /*
  * Reads it.  The document's issuer must be the one asked (OIDC Discovery
- * section 4.3).  Returns 0, and *token_endpoint is the caller's to free.
+ * section 4.3), and it must name a token endpoint.  Returns 0 and *ret.
  */
 int oauth2_parse_discovery(const char *issuer, long http_status,
-	const char *body, size_t len, char **token_endpoint,
+	const char *body, size_t len, struct oauth2_endpoints *ret,
 	struct diag *reterr);
 
 #endif

@@ -7,6 +7,13 @@
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
+#define MICROSOFT_REVOKE                                             \
+	"the user's page at the Entra admin center: Users > NAME > " \
+	"Revoke sessions (PowerShell: Revoke-MgUserSignInSession)"
+#define OUTLOOK_REVOKE                                    \
+	"https://account.live.com/consent/Manage, where " \
+	"the owner of the mailbox removes the application"
+
 static const struct {
 	const char *word;
 	enum service service;
@@ -57,11 +64,48 @@ static const struct preset {
 	bool has_endpoint; /* takes `token_endpoint` and `issuer` */
 	resolver *resolve;
 } presets[] = {
-	{ "microsoft", { false, false }, true, false, resolve_microsoft },
-	{ "outlook.com", { true, false }, false, false, resolve_outlook },
-	{ "google", { true, true }, false, false, resolve_google },
-	{ "custom", { false, false }, false, true, resolve_custom },
+	{ "microsoft",
+	    { 1U << GRANT_REFRESH_TOKEN | 1U << GRANT_CLIENT_CREDENTIALS |
+		    1U << GRANT_WORKLOAD_IDENTITY |
+		    1U << GRANT_MANAGED_IDENTITY,
+		false, 90, MICROSOFT_REVOKE },
+	    true, false, resolve_microsoft },
+	{ "outlook.com",
+	    { 1U << GRANT_REFRESH_TOKEN, false, 90, OUTLOOK_REVOKE }, false,
+	    false, resolve_outlook },
+	{ "google",
+	    { 1U << GRANT_REFRESH_TOKEN | 1U << GRANT_JWT_BEARER, true, 180,
+		NULL },
+	    false, false, resolve_google },
+	{ "custom", { (1U << GRANT__COUNT) - 1, false, 0, NULL }, false, true,
+	    resolve_custom },
 };
+
+static const char *const grant_names[] = {
+	[GRANT_REFRESH_TOKEN] = "refresh_token",
+	[GRANT_CLIENT_CREDENTIALS] = "client_credentials",
+	[GRANT_WORKLOAD_IDENTITY] = "workload_identity",
+	[GRANT_MANAGED_IDENTITY] = "managed_identity",
+	[GRANT_JWT_BEARER] = "jwt_bearer",
+};
+_Static_assert(COUNT(grant_names) == GRANT__COUNT, "one word per grant");
+
+const char *
+grant_name(enum grant_type g)
+{
+	return g < GRANT__COUNT ? grant_names[g] : "?";
+}
+
+bool
+grant_name_parse(const char *word, enum grant_type *ret)
+{
+	for (size_t i = 0; i < COUNT(grant_names); i++)
+		if (strcmp(grant_names[i], word) == 0) {
+			*ret = (enum grant_type)i;
+			return true;
+		}
+	return false;
+}
 
 unsigned
 service_parse(const char *word)
@@ -133,8 +177,11 @@ void
 provider_preset_free(struct provider_preset *p)
 {
 	free(p->token_endpoint);
+	free(p->authorization_endpoint);
+	free(p->device_authorization_endpoint);
+	free(p->revocation_endpoint);
 	free(p->scope);
-	*p = (struct provider_preset){ NULL, NULL };
+	*p = (struct provider_preset)PROVIDER_PRESET_INIT;
 }
 
 static int
@@ -195,6 +242,17 @@ delegated_scope(const struct cloud *c, unsigned wanted)
 	return s;
 }
 
+static char *
+microsoft_endpoint(const struct cloud *c, const char *tenant, const char *name)
+{
+	char *url;
+
+	if (asprintf(&url, "https://%s/%s/oauth2/v2.0/%s", c->login, tenant,
+		name) < 0)
+		return NULL;
+	return url;
+}
+
 /* The scope of the query, if it gives one, else the cloud's. */
 static int
 fill_microsoft(const struct provider_query *q, const struct cloud *c,
@@ -207,16 +265,20 @@ fill_microsoft(const struct provider_query *q, const struct cloud *c,
 		    "missing: write what the token is for, as in "
 		    "services = smtp (of smtp, imap and pop)");
 
-	if (asprintf(&ret->token_endpoint, "https://%s/%s/oauth2/v2.0/token",
-		c->login, tenant) < 0)
-		ret->token_endpoint = NULL;
+	ret->token_endpoint = microsoft_endpoint(c, tenant, "token");
+	ret->authorization_endpoint =
+	    microsoft_endpoint(c, tenant, "authorize");
+	ret->device_authorization_endpoint =
+	    microsoft_endpoint(c, tenant, "devicecode");
 	if (q->scope != NULL)
 		ret->scope = strdup(q->scope);
 	else if (q->grant == GRANT_REFRESH_TOKEN)
 		ret->scope = delegated_scope(c, q->services);
 	else if (asprintf(&ret->scope, "%s/.default", c->resource) < 0)
 		ret->scope = NULL;
-	if (ret->token_endpoint == NULL || ret->scope == NULL)
+	if (ret->token_endpoint == NULL ||
+	    ret->authorization_endpoint == NULL ||
+	    ret->device_authorization_endpoint == NULL || ret->scope == NULL)
 		return diag_nomem(reterr);
 	return 0;
 }
@@ -238,7 +300,7 @@ resolve_microsoft(const struct provider_query *q, struct provider_preset *ret,
 		return bad(badkey, "tenant", reterr,
 		    "is neither a GUID nor a domain: write what Entra ID > "
 		    "Overview shows");
-	if (q->grant == GRANT_CLIENT_CREDENTIALS && tenant_is_shared(q->tenant))
+	if (q->grant != GRANT_REFRESH_TOKEN && tenant_is_shared(q->tenant))
 		return bad(badkey, "tenant", reterr,
 		    "client_credentials needs one directory: write its GUID or "
 		    "a domain of it, as shown under Entra ID > Overview, "
@@ -259,12 +321,26 @@ resolve_google(const struct provider_query *q, struct provider_preset *ret,
 {
 	(void)badkey;
 	ret->token_endpoint = strdup("https://oauth2.googleapis.com/token");
+	ret->authorization_endpoint =
+	    strdup("https://accounts.google.com/o/oauth2/v2/auth");
+	/* No device flow: its scopes do not include mail. */
+	ret->revocation_endpoint =
+	    strdup("https://oauth2.googleapis.com/revoke");
 	/* One scope for all three services: there is no narrower one. */
 	ret->scope =
 	    strdup(q->scope != NULL ? q->scope : "https://mail.google.com/");
-	if (ret->token_endpoint == NULL || ret->scope == NULL)
+	if (ret->token_endpoint == NULL ||
+	    ret->authorization_endpoint == NULL ||
+	    ret->revocation_endpoint == NULL || ret->scope == NULL)
 		return diag_nomem(reterr);
 	return 0;
+}
+
+/* False: no memory. */
+static bool
+copy(char **to, const char *from)
+{
+	return from == NULL || (*to = strdup(from)) != NULL;
 }
 
 static int
@@ -278,10 +354,12 @@ resolve_custom(const struct provider_query *q, struct provider_preset *ret,
 	if (q->token_endpoint != NULL && q->issuer != NULL)
 		return bad(badkey, "issuer", reterr,
 		    "given besides token_endpoint: take one of them out");
-	if (q->token_endpoint != NULL &&
-	    (ret->token_endpoint = strdup(q->token_endpoint)) == NULL)
-		return diag_nomem(reterr);
-	if (q->scope != NULL && (ret->scope = strdup(q->scope)) == NULL)
+	if (!copy(&ret->token_endpoint, q->token_endpoint) ||
+	    !copy(&ret->authorization_endpoint, q->authorization_endpoint) ||
+	    !copy(&ret->device_authorization_endpoint,
+		q->device_authorization_endpoint) ||
+	    !copy(&ret->revocation_endpoint, q->revocation_endpoint) ||
+	    !copy(&ret->scope, q->scope))
 		return diag_nomem(reterr);
 	return 0;
 }
@@ -308,9 +386,10 @@ check_query(const struct preset *p, const struct provider_query *q,
 		return bad(badkey, "issuer", reterr,
 		    "this provider's is known: take it out, or write "
 		    "provider = custom");
-	if (p->info.delegated_only && q->grant != GRANT_REFRESH_TOKEN)
+	if ((p->info.grants & 1U << q->grant) == 0)
 		return bad(badkey, "grant", reterr,
-		    "this provider takes grant = refresh_token only");
+		    "this provider has no such grant: see "
+		    "mailtoken.conf(5)");
 	if (q->scope != NULL && !scope_ok(q->scope))
 		return bad(badkey, "scope", reterr,
 		    "has a character that RFC 6749 does not allow: write "
@@ -323,7 +402,7 @@ provider_resolve(const struct provider_query *q, struct provider_preset *ret,
     const char **badkey, struct diag *reterr)
 {
 	const struct preset *p = preset_find(q->provider);
-	struct provider_preset r = { NULL, NULL };
+	struct provider_preset r = PROVIDER_PRESET_INIT;
 
 	*badkey = NULL;
 	if (check_query(p, q, badkey, reterr) < 0)

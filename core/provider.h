@@ -12,11 +12,21 @@
 
 #include "diag.h"
 
-/* How the token endpoint is asked (RFC 6749 sections 6 and 4.4). */
+/* Where tokens come from.  All but the first are app-only. */
 enum grant_type {
-	GRANT_REFRESH_TOKEN,		/* delegated: somebody logged in once */
-	GRANT_CLIENT_CREDENTIALS	/* app-only */
+	GRANT_REFRESH_TOKEN,	/* delegated: somebody logged in once (RFC
+				 * 6749 section 6) */
+	GRANT_CLIENT_CREDENTIALS, /* secret or certificate (section 4.4) */
+	GRANT_WORKLOAD_IDENTITY, /* the same with somebody else's assertion, from
+				 * a file (RFC 7523 section 2.2) */
+	GRANT_MANAGED_IDENTITY,	/* Azure gives it to the machine */
+	GRANT_JWT_BEARER,	/* Google's service account, for one mailbox
+				 * (RFC 7523 section 2.1) */
+	GRANT__COUNT
 };
+/* The word in the configuration, "client_credentials" and so on. */
+const char *grant_name(enum grant_type g);
+bool grant_name_parse(const char *word, enum grant_type *ret);
 
 /* What a token is for.  A set of these, ored. */
 enum service {
@@ -32,8 +42,12 @@ const char *service_name(enum service s);
 
 /* What a provider asks of an account besides its endpoints. */
 struct provider_info {
-	bool delegated_only;	/* refresh_token is its only grant */
+	unsigned grants;	/* that it has: 1 << enum grant_type, ored */
 	bool needs_secret;	/* even for programs that cannot keep one */
+	int idle_days;		/* after which a refresh token that nobody uses
+				 * is dead; 0: not known */
+	const char *revoke_at;	/* where a person revokes a login, if there is no
+				 * revocation endpoint; NULL: not known */
 };
 /* NULL for a word that is no provider. */
 const struct provider_info *provider_info(const char *provider);
@@ -57,12 +71,20 @@ struct provider_query {
 	const char *scope;	/* overrides the preset */
 	const char *token_endpoint;	/* custom only */
 	const char *issuer;		/* custom only: discovery */
+	/* custom only: for mailtoken login and revoke */
+	const char *authorization_endpoint;
+	const char *device_authorization_endpoint;
+	const char *revocation_endpoint;
 };
 
 struct provider_preset {
 	char *token_endpoint;	/* NULL if the issuer must be asked first */
+	char *authorization_endpoint;		/* these three: NULL if there */
+	char *device_authorization_endpoint;	/* is none, or the issuer */
+	char *revocation_endpoint;		/* must be asked */
 	char *scope;		/* NULL: send none */
 };
+#define PROVIDER_PRESET_INIT { NULL, NULL, NULL, NULL, NULL }
 
 /*
  * Checks that q makes sense and fills *ret (strings are the caller's, give

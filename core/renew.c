@@ -33,8 +33,8 @@ struct renewal {
 	struct event *timer; /* LOCK */
 	int64_t waited_ms;
 	struct store_lock lock;
-	struct http_call *call; /* DISCOVER, ASK */
-	char *endpoint;		/* from discovery; else the account's */
+	struct http_call *call;	       /* DISCOVER, ASK */
+	struct oauth2_endpoints found; /* by discovery */
 	struct oauth2_request request;
 	int64_t asked_at;
 };
@@ -49,7 +49,7 @@ renewal_free(struct renewal *r)
 	grant_wipe(&r->known);
 	grant_wipe(&r->grant);
 	oauth2_request_wipe(&r->request);
-	free(r->endpoint);
+	oauth2_endpoints_free(&r->found);
 	config_unref(&r->config);
 	free(r);
 }
@@ -161,8 +161,8 @@ send_request(struct renewal *r, const char *url, bool form, http_done *done,
 static void
 ask(struct renewal *r)
 {
-	const char *url =
-	    r->endpoint != NULL ? r->endpoint : r->account->token_endpoint;
+	const char *url = r->found.token != NULL ? r->found.token :
+						   r->account->token_endpoint;
 	struct diag d = DIAG_INIT;
 
 	r->asked_at = r->env->now_s();
@@ -183,7 +183,7 @@ on_discovery(void *arg, const struct http_answer *a, const struct diag *why)
 		return;
 	}
 	if (oauth2_parse_discovery(r->account->issuer, a->status, a->body,
-		a->len, &r->endpoint, &d) < 0) {
+		a->len, &r->found, &d) < 0) {
 		if (d.kind == DIAG_RETRY)
 			d.retry_after_s = a->retry_after_s;
 		finish(r, NULL, NULL, &d);
@@ -356,25 +356,25 @@ wait_for_lock(const struct store *s, const char *account,
 	return 0;
 }
 
-int
-renew_login(const struct store *s, const char *account,
-    const struct secret *refresh_token, int64_t now_s, struct diag *reterr)
+/* new is NULL: nobody is logged in any more. */
+static int
+replace_login(const struct store *s, const char *account, struct secret *new,
+    int64_t now_s, struct diag *reterr)
 {
-	auto_secret struct secret new = SECRET_INIT;
 	auto_grant struct grant g = GRANT_INIT;
 	struct store_lock lock = STORE_LOCK_INIT;
 	int rc;
 
-	if (secret_empty(refresh_token))
-		return diag_set(reterr, DIAG_CONFIG,
-		    "%s: the refresh token is empty", account);
-	if (!secret_copy(&new, refresh_token))
-		return diag_nomem(reterr);
 	if (wait_for_lock(s, account, &lock, reterr) < 0)
 		return -1;
 	rc = store_read(s, account, &g, reterr);
 	if (rc >= 0) {
-		rotate(&g, &new);
+		if (new != NULL)
+			rotate(&g, new);
+		else {
+			secret_wipe(&g.refresh_token);
+			secret_wipe(&g.previous_refresh_token);
+		}
 		secret_wipe(&g.access_token);
 		g.generation++;
 		g.obtained_at = g.expires_at = g.refresh_at = g.binding = 0;
@@ -383,4 +383,25 @@ renew_login(const struct store *s, const char *account,
 	}
 	store_unlock(&lock);
 	return rc < 0 ? -1 : 0;
+}
+
+int
+renew_login(const struct store *s, const char *account,
+    const struct secret *refresh_token, int64_t now_s, struct diag *reterr)
+{
+	auto_secret struct secret new = SECRET_INIT;
+
+	if (secret_empty(refresh_token))
+		return diag_set(reterr, DIAG_CONFIG,
+		    "%s: the refresh token is empty", account);
+	if (!secret_copy(&new, refresh_token))
+		return diag_nomem(reterr);
+	return replace_login(s, account, &new, now_s, reterr);
+}
+
+int
+renew_logout(const struct store *s, const char *account, int64_t now_s,
+    struct diag *reterr)
+{
+	return replace_login(s, account, NULL, now_s, reterr);
 }

@@ -71,5 +71,12 @@ void renew_cancel(struct renewal **r);
 int renew_login(const struct store *s, const char *account,
 	const struct secret *refresh_token, int64_t now_s,
 	struct diag *reterr);
+/*
+ * Forgets every token of the account, under the lock as renew_login(): what
+ * stays is a grant without tokens and of a new generation, so that nobody's
+ * older copy is taken for newer.
+ */
+int renew_logout(const struct store *s, const char *account, int64_t now_s,
+	struct diag *reterr);
 
 #endif

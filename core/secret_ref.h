@@ -11,13 +11,20 @@
 #define CONFIG_SECRET_MAX	16384	/* bytes of a secret's file */
 
 struct secret_ref {
-	enum { SECRET_REF_NONE, SECRET_REF_FILE, SECRET_REF_CREDENTIAL } kind;
-	char *name;		/* a path, or a systemd credential's name */
+	enum {
+		SECRET_REF_NONE,
+		SECRET_REF_FILE,
+		SECRET_REF_CREDENTIAL,
+		SECRET_REF_COMMAND
+	} kind;
+	char *name;		/* a path, a systemd credential's name, or what
+				 * command.h calls a text */
 	unsigned line;		/* in the configuration */
 };
 
 /*
- * "file:/PATH" or "credential:NAME"; sets kind and name.  Returns -1 with
+ * "file:/PATH", "credential:NAME" or "command:/PROGRAM ARGUMENT ..."; sets
+ * kind and name.  Returns -1 with
  * *reterr (CONFIG, NOMEM), which never shows the text: it may be the secret.
  */
 int secret_ref_parse(const char *text, struct secret_ref *ret,
@@ -30,7 +37,8 @@ void secret_ref_free(struct secret_ref *ref);
  * use, that is empty, has a NUL, or is larger than CONFIG_SECRET_MAX.  Of
  * credentials the modes are systemd's business.  Returns -1 with *reterr
  * (CONFIG, NOMEM), which names the file and the remedy.  `owner` is the user
- * that the remedy names.
+ * that the remedy names.  A command is run and waited for, up to
+ * COMMAND_TIMEOUT_MS: who must not wait uses command_start() (RETRY, too).
  */
 int secret_ref_read(const struct secret_ref *ref, const char *owner,
 	struct secret *ret, struct diag *reterr);

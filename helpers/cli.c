@@ -67,7 +67,8 @@ cli_say(const char *fmt, ...)
 int
 cli_fail(const struct diag *d)
 {
-	cli_say("%s", d->text);
+	if (*d->text != '\0')
+		cli_say("%s", d->text);
 	return cli_exit_code(d->kind);
 }
 

@@ -29,7 +29,7 @@ int cmd_refresh(struct cli *c, int argc, char *argv[]);
 int cmd_reload(struct cli *c, int argc, char *argv[]);
 
 int cli_exit_code(enum diag_kind kind);
-/* Says it on stderr, and returns the exit code. */
+/* Says it on stderr, if it has a text, and returns the exit code. */
 int cli_fail(const struct diag *d);
 /* "mailtoken: ..." on stderr. */
 void cli_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
@@ -59,6 +59,15 @@ int cli_ask(const struct token_agent *a, const char *op, const char *account,
  */
 int cli_renew(struct cli *c, const struct account *a, bool force,
     struct grant *ret, struct diag *reterr);
+
+/*
+ * A token to use: the agent's, or without an agent by cli_renew().  The
+ * account need not be in a configuration that we can read if there is an
+ * agent.  q->account is required.  The text is empty if what is wrong has
+ * been said already.
+ */
+int cli_token(struct cli *c, const struct token_query *q, struct token *ret,
+    struct diag *reterr);
 
 /* "59 min", "2 days": for people. */
 const char *cli_span(int64_t seconds, char *text, size_t size);

@@ -65,11 +65,11 @@ cli_renew(struct cli *c, const struct account *a, bool force, struct grant *ret,
 
 /* Names the account, unless the text does. */
 static int
-fail_about(const struct account *a, struct diag *d)
+name_account(const struct account *a, struct diag *d)
 {
 	if (strstr(d->text, a->name) == NULL)
 		(void)diag_wrap(d, "account %s", a->name);
-	return cli_fail(d);
+	return -1;
 }
 
 /* One line, or nothing: a reader takes whatever comes for the token. */
@@ -83,28 +83,38 @@ print_token(const char *token, size_t n)
 }
 
 int
+cli_token(struct cli *c, const struct token_query *q, struct token *ret,
+    struct diag *reterr)
+{
+	auto_grant struct grant grant = GRANT_INIT;
+	struct token_agent agent;
+	const struct account *a;
+
+	if (cli_agent(c, &agent))
+		return agent.source.ops->get(&agent.source, q, ret, reterr);
+	if ((a = cli_account(c, q->account)) == NULL)
+		return diag_set(reterr, DIAG_CONFIG, "%s", "");
+	if (cli_renew(c, a, false, &grant, reterr) < 0)
+		return name_account(a, reterr);
+	secret_move(&ret->value, &grant.access_token);
+	ret->expires_at = grant.expires_at;
+	ret->generation = grant.generation;
+	return 0;
+}
+
+int
 cmd_token(struct cli *c, int argc, char *argv[])
 {
 	auto_token struct token token = TOKEN_INIT;
-	auto_grant struct grant grant = GRANT_INIT;
 	struct token_query q = { 0 };
-	struct token_agent agent;
-	const struct account *a;
 	struct diag d = DIAG_INIT;
 
 	if (argc != 2)
 		return cli_usage(argv[0]);
 	q.account = argv[1];
-	if (cli_agent(c, &agent)) {
-		if (agent.source.ops->get(&agent.source, &q, &token, &d) < 0)
-			return cli_fail(&d);
-		return print_token(token.value.ptr, token.value.len);
-	}
-	if ((a = cli_account(c, argv[1])) == NULL)
-		return EX_CONFIG;
-	if (cli_renew(c, a, false, &grant, &d) < 0)
-		return fail_about(a, &d);
-	return print_token(grant.access_token.ptr, grant.access_token.len);
+	if (cli_token(c, &q, &token, &d) < 0)
+		return cli_fail(&d);
+	return print_token(token.value.ptr, token.value.len);
 }
 
 static void
@@ -138,8 +148,10 @@ cmd_refresh(struct cli *c, int argc, char *argv[])
 	}
 	if ((a = cli_account(c, argv[1])) == NULL)
 		return EX_CONFIG;
-	if (cli_renew(c, a, true, &grant, &d) < 0)
-		return fail_about(a, &d);
+	if (cli_renew(c, a, true, &grant, &d) < 0) {
+		(void)name_account(a, &d);
+		return cli_fail(&d);
+	}
 	say_renewed(a->name, grant.expires_at);
 	return EX_OK;
 }

@@ -4,13 +4,12 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include <json-c/json.h>
-
 #include "cli.h"
+#include "cli_json.h"
 #include "clock.h"
 
 struct report {
-	json_object *rows; /* --json; NULL: a table */
+	struct cli_json *rows; /* --json; NULL: a table */
 	unsigned lines;
 	enum diag_kind worst; /* what a monitor must know */
 };
@@ -22,20 +21,17 @@ static const char *const numbers[] = { "generation", "expires_at", "renewed_at",
 	"next_at", "login_at", "waiting", "failures" };
 
 static void
-add_json(json_object *rows, const struct wire_msg *msg)
+add_json(struct cli_json *rows, const struct wire_msg *msg)
 {
-	json_object *row = json_object_new_object();
+	struct cli_json *row = cli_json_object();
 	int64_t n;
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-		if (wire_get(msg, words[i]) != NULL)
-			json_object_object_add(row, words[i],
-			    json_object_new_string(wire_get(msg, words[i])));
+		cli_json_str(row, words[i], wire_get(msg, words[i]));
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
 		if (wire_get_int(msg, numbers[i], &n))
-			json_object_object_add(
-			    row, numbers[i], json_object_new_int64(n));
-	json_object_array_add(rows, row);
+			cli_json_int(row, numbers[i], n);
+	cli_json_add(rows, row);
 }
 
 static const char *
@@ -114,9 +110,8 @@ report(const struct token_agent *agent, const char *account, struct report *r)
 	if (request.failed ||
 	    token_agent_ask_many(agent, &request, each, r, &d) < 0)
 		return cli_fail(&d);
-	if (r->rows != NULL)
-		puts(json_object_to_json_string_ext(
-		    r->rows, JSON_C_TO_STRING_PRETTY));
+	if (r->rows != NULL && cli_json_print(r->rows) != EX_OK)
+		return EX_IOERR;
 	return cli_exit_code(r->worst);
 }
 
@@ -139,8 +134,8 @@ cmd_status(struct cli *c, int argc, char *argv[])
 	if (!cli_agent(c, &agent))
 		return cli_no_agent(c);
 	if (json)
-		r.rows = json_object_new_array();
+		r.rows = cli_json_array();
 	rc = report(&agent, account, &r);
-	json_object_put(r.rows);
+	cli_json_free(&r.rows);
 	return rc;
 }

@@ -276,9 +276,7 @@ put_status(void *arg, struct live *l)
 	wire_put_int(&s->out, "more", 1);
 	wire_put(&s->out, "account", st.account->name);
 	wire_put(&s->out, "provider", st.account->provider);
-	wire_put(&s->out, "grant",
-	    st.account->grant == GRANT_REFRESH_TOKEN ? "refresh_token" :
-						       "client_credentials");
+	wire_put(&s->out, "grant", grant_name(st.account->grant));
 	wire_put(&s->out, "state", st.state);
 	wire_put_int(&s->out, "generation", st.generation);
 	wire_put_int(&s->out, "expires_at", st.expires_at);

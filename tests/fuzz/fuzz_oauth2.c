@@ -43,7 +43,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct oauth2_tokens t = OAUTH2_TOKENS_INIT;
 	struct diag d = DIAG_INIT;
-	char *body, *endpoint = NULL;
+	char *body;
+	struct oauth2_endpoints endpoints = OAUTH2_ENDPOINTS_INIT;
 
 	if (size == 0 || (body = malloc(size)) == NULL)
 		return 0;
@@ -57,11 +58,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	else
 		abort();
 	if (oauth2_parse_discovery("https://id.example.com", 200, body,
-		size - 1, &endpoint, &d) == 0 &&
-	    endpoint == NULL)
+		size - 1, &endpoints, &d) == 0 &&
+	    endpoints.token == NULL)
 		abort();
 	oauth2_tokens_wipe(&t);
-	free(endpoint);
+	oauth2_endpoints_free(&endpoints);
 	free(body);
 	return 0;
 }

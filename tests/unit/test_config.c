@@ -187,8 +187,8 @@ static const struct {
 	{ "google, app-only",
 	    "[account a]\nprovider = google\nclient_id = 1\n"
 	    "client_secret = credential:x\ngrant = client_credentials\n",
-	    { "m.conf:5: account a: 'grant': this provider takes grant = "
-	      "refresh_token only" } },
+	    { "m.conf:5: account a: 'grant': this provider has no "
+	      "such grant: see mailtoken.conf(5)" } },
 	{ "bad grant",
 	    CUSTOM("token_endpoint = https://a.example/\n"
 		   "[account b]\nprovider = custom\n"

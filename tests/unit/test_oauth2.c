@@ -380,31 +380,32 @@ discovers(void **unused)
 	    "\"token_endpoint\":\"https://evil.example.com/token\"}";
 	static const char none[] = "{\"issuer\":\"https://id.example.com/t\"}";
 	auto_free char *url = oauth2_discovery_url("https://id.example.com/t/");
-	auto_free char *endpoint = NULL;
+	struct oauth2_endpoints e = OAUTH2_ENDPOINTS_INIT;
 	struct diag d = DIAG_INIT;
 
 	(void)unused;
 	assert_string_equal(url, "https://id.example.com/t/.well-known/"
 				 "openid-configuration");
 	assert_int_equal(oauth2_parse_discovery(
-			     is, 200, other, sizeof(other) - 1, &endpoint, &d),
+			     is, 200, other, sizeof(other) - 1, &e, &d),
 	    -1);
 	assert_int_equal(d.kind, DIAG_CONFIG);
 	assert_int_equal(oauth2_parse_discovery(
-			     is, 200, none, sizeof(none) - 1, &endpoint, &d),
+			     is, 200, none, sizeof(none) - 1, &e, &d),
 	    -1);
 	assert_int_equal(d.kind, DIAG_CONFIG);
 	assert_int_equal(
-	    oauth2_parse_discovery(is, 404, "", 0, &endpoint, &d), -1);
+	    oauth2_parse_discovery(is, 404, "", 0, &e, &d), -1);
 	assert_int_equal(d.kind, DIAG_CONFIG);
 	assert_int_equal(
-	    oauth2_parse_discovery(is, 503, "x", 1, &endpoint, &d), -1);
+	    oauth2_parse_discovery(is, 503, "x", 1, &e, &d), -1);
 	assert_int_equal(d.kind, DIAG_RETRY);
-	assert_null(endpoint);
+	assert_null(e.token);
 	assert_int_equal(oauth2_parse_discovery(
-			     is, 200, good, sizeof(good) - 1, &endpoint, &d),
+			     is, 200, good, sizeof(good) - 1, &e, &d),
 	    0);
-	assert_string_equal(endpoint, "https://id.example.com/t/token");
+	assert_string_equal(e.token, "https://id.example.com/t/token");
+	oauth2_endpoints_free(&e);
 }
 
 int

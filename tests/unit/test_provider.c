@@ -234,11 +234,11 @@ static const struct {
 	{ .name = "outlook.com, app-only",
 	    .q = { .provider = "outlook.com", .grant = CC },
 	    .badkey = "grant",
-	    .says = "refresh_token only" },
+	    .says = "no such grant" },
 	{ .name = "google, app-only",
 	    .q = { .provider = "google", .grant = CC },
 	    .badkey = "grant",
-	    .says = "refresh_token only" },
+	    .says = "no such grant" },
 	{ .name = "google with a tenant",
 	    .q = { .provider = "google", .tenant = GUID, .grant = RT },
 	    .badkey = "tenant",
@@ -298,7 +298,7 @@ resolves(void **unused)
 {
 	(void)unused;
 	for (size_t i = 0; i < COUNT(cases); i++) {
-		struct provider_preset p = { NULL, NULL };
+		struct provider_preset p = PROVIDER_PRESET_INIT;
 		struct diag d = DIAG_INIT;
 		const char *key = NULL;
 		int rc = provider_resolve(&cases[i].q, &p, &key, &d);
@@ -390,11 +390,12 @@ knows_words(void **unused)
 	assert_string_equal(service_name(SERVICE_POP), "pop");
 
 	assert_null(provider_info("yahoo"));
-	assert_false(provider_info("microsoft")->delegated_only);
+	assert_int_equal(provider_info("microsoft")->idle_days, 90);
 	assert_false(provider_info("custom")->needs_secret);
-	assert_true(provider_info("outlook.com")->delegated_only);
+	assert_int_equal(
+	    provider_info("outlook.com")->grants, 1U << GRANT_REFRESH_TOKEN);
 	assert_false(provider_info("outlook.com")->needs_secret);
-	assert_true(provider_info("google")->delegated_only);
+	assert_int_equal(provider_info("google")->idle_days, 180);
 	assert_true(provider_info("google")->needs_secret);
 }
 
