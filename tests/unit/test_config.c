@@ -193,8 +193,8 @@ static const struct {
 	    CUSTOM("token_endpoint = https://a.example/\n"
 		   "[account b]\nprovider = custom\n"
 		   "grant = password\nclient_id = 1\n"),
-	    { "m.conf:8: 'grant': must be refresh_token or "
-	      "client_credentials" } },
+	    { "m.conf:8: 'grant': must be refresh_token, client_credentials, "
+	      "workload_identity, managed_identity or jwt_bearer" } },
 	{ "cloud", APP("cloud = PaSs"),
 	    { "m.conf:7: account a: 'cloud': unknown: write global" } },
 	{ "endpoint of a preset", APP("token_endpoint = https://PaSs.example/"),
