@@ -7,10 +7,8 @@
 #include <unistd.h>
 
 #include "cli.h"
-#include "clock.h"
+#include "cli_store.h"
 #include "oauth2.h"
-#include "privileges.h"
-#include "renew.h"
 
 #define INPUT_MAX (OAUTH2_TOKEN_MAX + 64) /* with blanks around it */
 
@@ -102,47 +100,6 @@ read_token(struct secret *ret, struct diag *reterr)
 	return rc < 0 ? -1 : one_word(&input, ret, reterr);
 }
 
-static int
-save(struct cli *c, const struct account *a, const struct secret *token,
-    struct diag *reterr)
-{
-	struct store store = STORE_INIT;
-	int rc;
-
-	if (privileges_state_dir(
-		c->config->state_dir, c->config->user, reterr) < 0 ||
-	    store_open(&store, c->config->state_dir, reterr) < 0)
-		return -1;
-	rc = renew_login(&store, a->name, token, clock_now_s(), reterr);
-	store_close(&store);
-	return rc;
-}
-
-/* The agent, if there is one, tries the new token at once. */
-static int
-tell_agent(struct cli *c, const struct account *a)
-{
-	auto_buf struct buf answer = BUF_INIT(WIRE_MAX_BYTES);
-	struct token_agent agent;
-	struct wire_msg msg;
-	struct diag d = DIAG_INIT;
-
-	if (!cli_agent(c, &agent)) {
-		cli_say("account %s: the refresh token is stored; the agent "
-			"does not run yet",
-		    a->name);
-		return EX_OK;
-	}
-	if (cli_ask(&agent, "refresh", a->name, &answer, &msg, &d) < 0) {
-		cli_say(
-		    "account %s: the refresh token is stored, but:", a->name);
-		return cli_fail(&d);
-	}
-	cli_say(
-	    "account %s: the refresh token is stored, and it works", a->name);
-	return EX_OK;
-}
-
 int
 cmd_import(struct cli *c, int argc, char *argv[])
 {
@@ -161,9 +118,10 @@ cmd_import(struct cli *c, int argc, char *argv[])
 		    a->name);
 		return cli_fail(&d);
 	}
-	if (read_token(&token, &d) < 0 || save(c, a, &token, &d) < 0) {
+	if (read_token(&token, &d) < 0 ||
+	    cli_store_login(c, a, &token, &d) < 0) {
 		(void)diag_wrap(&d, "account %s", a->name);
 		return cli_fail(&d);
 	}
-	return tell_agent(c, a);
+	return cli_tell_agent(c, a);
 }

@@ -1,0 +1,55 @@
+/* cli_store.c - storing a login, and telling the agent. */
+#include "cli_store.h"
+
+#include <sysexits.h>
+
+#include "clock.h"
+#include "privileges.h"
+#include "renew.h"
+
+int
+cli_store_open(struct cli *c, struct store *ret, struct diag *reterr)
+{
+	if (privileges_state_dir(
+		c->config->state_dir, c->config->user, reterr) < 0)
+		return -1;
+	return store_open(ret, c->config->state_dir, reterr);
+}
+
+int
+cli_store_login(struct cli *c, const struct account *a,
+    const struct secret *refresh_token, struct diag *reterr)
+{
+	struct store store = STORE_INIT;
+	int rc;
+
+	if (cli_store_open(c, &store, reterr) < 0)
+		return -1;
+	rc = renew_login(&store, a->name, refresh_token, clock_now_s(), reterr);
+	store_close(&store);
+	return rc;
+}
+
+int
+cli_tell_agent(struct cli *c, const struct account *a)
+{
+	auto_buf struct buf answer = BUF_INIT(WIRE_MAX_BYTES);
+	struct token_agent agent;
+	struct wire_msg msg;
+	struct diag d = DIAG_INIT;
+
+	if (!cli_agent(c, &agent)) {
+		cli_say("account %s: the refresh token is stored; the agent "
+			"does not run yet",
+		    a->name);
+		return EX_OK;
+	}
+	if (cli_ask(&agent, "refresh", a->name, &answer, &msg, &d) < 0) {
+		cli_say(
+		    "account %s: the refresh token is stored, but:", a->name);
+		return cli_fail(&d);
+	}
+	cli_say(
+	    "account %s: the refresh token is stored, and it works", a->name);
+	return EX_OK;
+}
