@@ -1,5 +1,6 @@
 /*
- * plugin.c - Cyrus SASL's view of core/: the client mechanism XOAUTH2.
+ * plugin.c - Cyrus SASL's view of core/: the client mechanisms XOAUTH2 and
+ * OAUTHBEARER.
  *
  * Beside ask.c the only file that knows <sasl/saslplug.h>.  It runs inside somebody
  * else's process, which may unload it at any time: no state outside of a
@@ -7,12 +8,13 @@
  *
  * The first step asks for the names and the password, gets the token and
  * answers SASL_CONTINUE with the response.  Any second step is SASL_OK with
- * nothing to send: if the server sent an error, it then says no in its own
- * protocol, and the host reports the server's words.
+ * nothing to send (^A to OAUTHBEARER's error): if the server sent an error, it
+ * then says no in its own protocol, and the host reports the server's words.
  */
 #include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <sasl/sasl.h>
@@ -31,6 +33,9 @@ struct context {
 	struct token_ref ref;
 	struct asking asking;
 };
+
+/* Its address says which mechanism is meant. */
+static char oauthbearer;
 
 static const int sasl_code[] = {
 	[DIAG_OK] = SASL_OK,
@@ -59,12 +64,24 @@ report_code(const sasl_utils_t *utils, int code, const char *text)
 	return code;
 }
 
+/* "HOST;PORT", as sasl_client_new() was told, or nothing. */
+static unsigned
+server_port(const sasl_client_params_t *params)
+{
+	const char *at = params->ipremoteport != NULL ?
+			     strchr(params->ipremoteport, ';') :
+			     NULL;
+	unsigned long port = at != NULL ? strtoul(at + 1, NULL, 10) : 0;
+
+	return port <= 65535 ? (unsigned)port : 0;
+}
+
+/* which is the mechanism's row in plugs[]. */
 static int
-mech_new(void *unused, sasl_client_params_t *params, void **conn_context)
+mech_new(void *which, sasl_client_params_t *params, void **conn_context)
 {
 	struct context *c;
 
-	(void)unused;
 	if (params == NULL || params->utils == NULL || conn_context == NULL)
 		return SASL_BADPARAM;
 	c = params->utils->malloc(sizeof(*c));
@@ -75,7 +92,11 @@ mech_new(void *unused, sasl_client_params_t *params, void **conn_context)
 	c->ref.literal = false;
 	c->ref.account[0] = '\0';
 	c->asking = (struct asking){ .prompts = NULL };
-	xoauth2_init(&c->mech);
+	if (which == &oauthbearer)
+		oauthbearer_init(
+		    &c->mech, params->serverFQDN, server_port(params));
+	else
+		xoauth2_init(&c->mech);
 	token_agent_init(&c->agent, NULL, TOKEN_TIMEOUT_MS);
 	*conn_context = c;
 	return SASL_OK;
@@ -232,7 +253,8 @@ report_refusal(struct context *c, const sasl_client_params_t *params,
 
 static int
 last_step(struct context *c, const sasl_client_params_t *params, const char *in,
-    unsigned inlen, sasl_out_params_t *oparams)
+    unsigned inlen, const char **out, unsigned *outlen,
+    sasl_out_params_t *oparams)
 {
 	struct diag d = DIAG_INIT;
 
@@ -242,6 +264,10 @@ last_step(struct context *c, const sasl_client_params_t *params, const char *in,
 		return report(params->utils, &d);
 	if (c->mech.state == XOAUTH2_REFUSED)
 		report_refusal(c, params, oparams);
+	if (c->mech.out.len > 0) {
+		*out = c->mech.out.ptr;
+		*outlen = (unsigned)c->mech.out.len;
+	}
 	oparams->doneflag = 1;
 	oparams->mech_ssf = 0;
 	oparams->maxoutbuf = 0;
@@ -272,7 +298,7 @@ mech_step(void *conn_context, sasl_client_params_t *params, const char *in,
 	 */
 	if (c->mech.state == XOAUTH2_START)
 		return first_step(c, params, prompt_need, out, outlen, oparams);
-	return last_step(c, params, in, inlen, oparams);
+	return last_step(c, params, in, inlen, out, outlen, oparams);
 }
 
 static void
@@ -297,17 +323,22 @@ static const unsigned long required_prompts[] = { SASL_CB_AUTHNAME,
  * mechanisms.  NOPLAINTEXT would be false: a token in clear can be used by
  * whoever reads it.
  */
-static sasl_client_plug_t plugs[] = { {
-    .mech_name = "XOAUTH2",
-    .max_ssf = 0,
-    .security_flags = SASL_SEC_NOANONYMOUS | SASL_SEC_PASS_CREDENTIALS |
-		      SASL_SEC_NODICTIONARY,
-    .features = SASL_FEAT_WANT_CLIENT_FIRST | SASL_FEAT_ALLOWS_PROXY,
-    .required_prompts = required_prompts,
-    .mech_new = mech_new,
-    .mech_step = mech_step,
-    .mech_dispose = mech_dispose,
-} };
+#define MECHANISM(name, context)                                          \
+	{                                                                 \
+		.mech_name = (name), .max_ssf = 0,                        \
+		.security_flags = SASL_SEC_NOANONYMOUS |                  \
+				  SASL_SEC_PASS_CREDENTIALS |             \
+				  SASL_SEC_NODICTIONARY,                  \
+		.features =                                               \
+		    SASL_FEAT_WANT_CLIENT_FIRST | SASL_FEAT_ALLOWS_PROXY, \
+		.required_prompts = required_prompts,                     \
+		.glob_context = (context), .mech_new = mech_new,          \
+		.mech_step = mech_step, .mech_dispose = mech_dispose,     \
+	}
+static sasl_client_plug_t plugs[] = {
+	MECHANISM("XOAUTH2", NULL),
+	MECHANISM("OAUTHBEARER", &oauthbearer),
+};
 
 /* The one exported name; sasl-plugin/abi pins it. */
 extern __attribute__((visibility("default")))

@@ -214,7 +214,7 @@ start(void **c, const char **out, unsigned *len)
 	sasl_interact_t *need = NULL;
 	int rc, rounds = 0;
 
-	assert_int_equal(plug->mech_new(NULL, &params, c), SASL_OK);
+	assert_int_equal(plug->mech_new(plug->glob_context, &params, c), SASL_OK);
 	do {
 		if (need != NULL)
 			answer_prompts(need);

@@ -359,6 +359,54 @@ the_second_step(void **unused)
 	}
 }
 
+/* RFC 7628: where the client thinks it is, and ^A to the server's error. */
+static void
+the_other_mechanism(void **unused)
+{
+	static const struct {
+		const char *remote, *port;
+	} places[] = {
+		{ "192.0.2.1;587", "\001port=587" },
+		{ "2001:db8::1;143", "\001port=143" },
+		{ NULL, "" },
+		{ "192.0.2.1", "" },
+		{ "192.0.2.1;", "" },
+		{ "192.0.2.1;65536", "" },
+	};
+	static const char challenge[] = "{\"status\":\"invalid_token\"}";
+
+	(void)unused;
+	plug = &plugs[1];
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		char want[200];
+		const char *out;
+		unsigned len;
+		void *c;
+
+		host_init(ALL, 0, "/nonexistent");
+		params.ipremoteport = places[i].remote;
+		host.text[ASK_AUTHNAME] = "a=b,c@example.com";
+		host.text[ASK_PASS] = "lit";
+		assert_int_equal(start(&c, &out, &len), SASL_CONTINUE);
+		(void)snprintf(want, sizeof(want),
+		    "n,a=a=3Db=2Cc@example.com,\001host=smtp.example.com%s"
+		    "\001auth=Bearer lit\001\001",
+		    places[i].port);
+		assert_int_equal(len, strlen(want));
+		assert_memory_equal(out, want, len);
+		assert_int_equal(
+		    plug->mech_step(c, &params, challenge,
+			sizeof(challenge) - 1, NULL, &out, &len, &oparams),
+		    SASL_OK);
+		assert_int_equal(len, 1);
+		assert_memory_equal(out, "\001", 1);
+		assert_true(oparams.doneflag);
+		assert_non_null(strstr(host.error, "invalid_token"));
+		dispose(c);
+	}
+	plug = &plugs[0];
+}
+
 static void
 services(void **unused)
 {
@@ -506,8 +554,9 @@ entry_point(void **unused)
 	assert_int_equal(
 	    sasl_client_plug_init(&utils, 5, &version, &list, &count), SASL_OK);
 	assert_int_equal(version, 4);
-	assert_int_equal(count, 1);
+	assert_int_equal(count, 2);
 	assert_string_equal(list->mech_name, "XOAUTH2");
+	assert_string_equal(list[1].mech_name, "OAUTHBEARER");
 	assert_int_equal(list->max_ssf, 0);
 	assert_int_equal(list->security_flags, SASL_SEC_NOANONYMOUS |
 						   SASL_SEC_PASS_CREDENTIALS |
@@ -530,6 +579,7 @@ main(void)
 		cmocka_unit_test(canon_user_decides),
 		cmocka_unit_test(kinds_become_codes),
 		cmocka_unit_test(the_second_step),
+		cmocka_unit_test(the_other_mechanism),
 		cmocka_unit_test(services),
 		cmocka_unit_test(missing_arguments),
 		cmocka_unit_test(no_memory),
