@@ -6,17 +6,23 @@
 // issuer is HTTPS; plain is the same provider on HTTP, for a resource server
 // whose HTTP client knows no test CA.
 //
+// Google's jwt-bearer grant, which names no client, is beside it: see google().
+//
 // Control: GET /requests (every token request: time, grant, client, error),
+//          GET /bodies (the same requests as they came, secrets and all, and
+//          those for device codes: path, headers, form),
 //          GET /issued (every access and refresh token ever given out),
 //          POST /settings (JSON: life, bytes), POST /revoke (a token).
-import { randomFillSync, webcrypto } from 'node:crypto';
+import { createPublicKey, randomFillSync, webcrypto } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
+import { jwtVerify } from 'jose';
 import Provider from 'oidc-provider';
 
 const settings = JSON.parse(readFileSync(process.argv[2], 'utf8'));
 const BITS_PER_CHARACTER = 6;
+const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
 const MAIL_SCOPE = 'https://outlook.office.com/SMTP.Send';
 const APP_SCOPE = 'https://outlook.office365.com/.default';
 
@@ -24,13 +30,15 @@ const APP_SCOPE = 'https://outlook.office365.com/.default';
 // few kilobytes that is more than Web Crypto gives in one call.
 webcrypto.getRandomValues = (array) => randomFillSync(array);
 
+const publicKey = (path) => createPublicKey(readFileSync(path));
+
 const listen = (server) => new Promise((done) => {
   server.listen(0, '127.0.0.1', () => done(server.address().port));
 });
 
-const daemon = (id, method) => ({
+const daemon = (id, method, credential) => ({
   client_id: id,
-  client_secret: settings.secret,
+  ...credential,
   token_endpoint_auth_method: method,
   grant_types: ['client_credentials'],
   response_types: [],
@@ -47,8 +55,12 @@ const clients = [
     response_types: ['code'],
     redirect_uris: ['http://127.0.0.1/done'],
   },
-  daemon('daemon-secret', 'client_secret_post'),
-  daemon('daemon-basic', 'client_secret_basic'),
+  daemon('daemon-secret', 'client_secret_post', { client_secret: settings.secret }),
+  daemon('daemon-basic', 'client_secret_basic', { client_secret: settings.secret }),
+  // No token_endpoint_auth_signing_alg: PS256 and RS256 both pass.
+  daemon('daemon-cert', 'private_key_jwt', {
+    jwks: { keys: [publicKey(settings.clientCertificate).export({ format: 'jwk' })] },
+  }),
   {
     client_id: 'dovecot',
     client_secret: settings.introspectionSecret,
@@ -77,8 +89,12 @@ const configuration = {
     bitsOfOpaqueRandomness: (ctx, token) => (
       isAccess(token) && settings.bytes ? settings.bytes * BITS_PER_CHARACTER : 256),
   },
-  // An application has no mailbox of its own; the tests give it one.
-  extraTokenClaims: (ctx, token) => ({ email: token.accountId ?? settings.mailbox }),
+  // An application has no mailbox of its own; the tests give it one, and, for
+  // a mail server that asks for it, every mailbox of that domain.
+  extraTokenClaims: (ctx, token) => ({
+    email: token.accountId ?? settings.mailbox,
+    tenant: token.accountId ? 'person@none.invalid' : settings.mailbox,
+  }),
   issueRefreshToken: (ctx, client, code) => (
     client.grantTypeAllowed('refresh_token') && code.scopes.has('offline_access')),
   rotateRefreshToken: settings.rotate,
@@ -97,17 +113,30 @@ const configuration = {
 };
 
 const requests = [];
+const bodies = [];
 const issued = [];
 
+const keep = (request, form) => bodies.push({
+  path: new URL(request.url, 'http://any').pathname,
+  headers: request.headers,
+  form,
+});
+
 function watch(provider) {
-  const note = (ctx, error) => requests.push({
-    time: Date.now() / 1000,
-    grant: ctx.oidc.params?.grant_type,
-    client: ctx.oidc.client?.clientId,
-    error,
-  });
+  const note = (ctx, error) => {
+    keep(ctx.req, ctx.oidc.body);
+    requests.push({
+      time: Date.now() / 1000,
+      grant: ctx.oidc.params?.grant_type,
+      client: ctx.oidc.client?.clientId,
+      error,
+    });
+  };
   provider.on('grant.success', (ctx) => note(ctx, null));
   provider.on('grant.error', (ctx, e) => note(ctx, `${e.error}: ${e.error_detail ?? ''}`));
+  for (const result of ['success', 'error']) {
+    provider.on(`device_authorization.${result}`, (ctx) => keep(ctx.req, ctx.oidc.body));
+  }
   provider.on('server_error', (ctx, e) => console.error(e.stack));
   for (const kind of ['access_token', 'client_credentials', 'refresh_token']) {
     provider.on(`${kind}.saved`, (token) => issued.push(token.jti));
@@ -118,6 +147,43 @@ async function body(request) {
   const parts = [];
   for await (const part of request) parts.push(part);
   return Buffer.concat(parts).toString();
+}
+
+// Google's token endpoint, as far as service accounts go: the assertion alone
+// says who asks, and `sub` whose mailbox it is for.
+async function google(provider, request) {
+  const form = Object.fromEntries(new URLSearchParams(await body(request)));
+  keep(request, form);
+  const note = (error) => requests.push({
+    time: Date.now() / 1000, grant: form.grant_type, client: settings.serviceAccount, error,
+  });
+  try {
+    if (form.grant_type !== JWT_BEARER) throw new Error('not the grant of a service account');
+    const { payload, protectedHeader } = await jwtVerify(
+      form.assertion,
+      publicKey(settings.servicePublicKey),
+      { algorithms: ['RS256'], issuer: settings.serviceAccount, audience: `${issuer}/google/token` },
+    );
+    if (protectedHeader.kid !== settings.serviceKeyId) throw new Error('not the kid of the key');
+    if (!payload.sub || !payload.scope || !(payload.exp - payload.iat <= 3600)) {
+      throw new Error('sub, scope or life of the assertion');
+    }
+    const client = await provider.Client.find('native');
+    const token = new provider.AccessToken({
+      accountId: payload.sub,
+      client,
+      expiresIn: life(),
+      extra: { email: payload.sub, tenant: 'person@none.invalid' },
+      gty: JWT_BEARER,
+      scope: payload.scope,
+    });
+    const value = await token.save();
+    note(null);
+    return [200, { access_token: value, expires_in: life(), token_type: 'Bearer' }];
+  } catch (e) {
+    note(`invalid_grant: ${e.message}`);
+    return [400, { error: 'invalid_grant', error_description: `Invalid JWT: ${e.message}` }];
+  }
 }
 
 async function revoke(provider, value) {
@@ -131,6 +197,7 @@ async function revoke(provider, value) {
 function controller(provider) {
   const actions = {
     'GET /requests': () => requests,
+    'GET /bodies': () => bodies,
     'GET /issued': () => issued,
     'POST /settings': async (request) => Object.assign(settings, JSON.parse(await body(request))),
     'POST /revoke': async (request) => revoke(provider, await body(request)),
@@ -149,7 +216,16 @@ const secure = https.createServer({
 const issuer = `https://127.0.0.1:${await listen(secure)}`;
 const provider = new Provider(issuer, configuration);
 watch(provider);
-secure.on('request', provider.callback());
+const serve = provider.callback();
+secure.on('request', async (request, response) => {
+  if (request.url !== '/google/token') {
+    serve(request, response);
+    return;
+  }
+  const [status, answer] = await google(provider, request);
+  response.writeHead(status, { 'content-type': 'application/json' });
+  response.end(JSON.stringify(answer));
+});
 const plain = http.createServer(provider.callback());
 const control = http.createServer(controller(provider));
 console.log(JSON.stringify({

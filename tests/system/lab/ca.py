@@ -20,7 +20,7 @@ class Authority:
     server_key: Path
 
 
-def _openssl(*args):
+def openssl(*args):
     subprocess.run(["openssl", *map(str, args)], check=True, timeout=60,
                    stdin=subprocess.DEVNULL, capture_output=True)
 
@@ -32,11 +32,11 @@ def make(directory: Path) -> Authority:
     request, names = directory / "server.csr", directory / "names"
     new_key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
                "-nodes")
-    _openssl("req", "-x509", *new_key, "-keyout", ca_key, "-out", ca,
+    openssl("req", "-x509", *new_key, "-keyout", ca_key, "-out", ca,
              "-subj", "/CN=mailtoken test CA", "-days", 2, "-addext", OF_CA)
-    _openssl("req", *new_key, "-keyout", key, "-out", request,
+    openssl("req", *new_key, "-keyout", key, "-out", request,
              "-subj", "/CN=127.0.0.1")
     names.write_text(OF_SERVER)
-    _openssl("x509", "-req", "-in", request, "-CA", ca, "-CAkey", ca_key,
+    openssl("x509", "-req", "-in", request, "-CA", ca, "-CAkey", ca_key,
              "-CAcreateserial", "-days", 2, "-out", cert, "-extfile", names)
     return Authority(ca, cert, key)

@@ -12,6 +12,7 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 
+from . import tenant
 from .ca import Authority
 from .process import Process
 from .wait import until
@@ -32,12 +33,17 @@ class Provider:
                  mailbox: str = "relay@contoso.example"):
         directory.mkdir(mode=0o755)
         self.ca = ca
+        self.application = tenant.application()
         self.introspection_secret = secrets.token_urlsafe(16)
         settings = directory / "settings.json"
         settings.write_text(json.dumps({
             "cert": str(ca.server_certificate), "key": str(ca.server_key),
             "life": life, "bytes": size, "rotate": rotate,
             "mailbox": mailbox, "secret": CLIENT_SECRET,
+            "clientCertificate": str(self.application.certificate),
+            "servicePublicKey": str(self.application.service_public_key),
+            "serviceAccount": tenant.SERVICE_ACCOUNT,
+            "serviceKeyId": tenant.SERVICE_KEY_ID,
             "introspectionSecret": self.introspection_secret}))
         settings.chmod(0o600)
         self.log = directory / "log"
@@ -50,6 +56,7 @@ class Provider:
         self.issuer = ready["issuer"]
         self.control = ready["control"]
         self.token_endpoint = self.issuer + "/token"
+        self.google_token_endpoint = self.issuer + "/google/token"
         self.introspection_url = (
             f"http://dovecot:{self.introspection_secret}@"
             + ready["plain"].removeprefix("http://") + "/token/introspection")
@@ -68,6 +75,11 @@ class Provider:
     def requests(self) -> list:
         """Every token request so far: time, grant, client, error."""
         return self._control("/requests")
+
+    def bodies(self) -> list:
+        """Every token and device request so far as it came: path, headers,
+        form."""
+        return self._control("/bodies")
 
     def count(self, grant: str = "refresh_token") -> int:
         return sum(r["grant"] == grant for r in self.requests())
