@@ -22,6 +22,7 @@ FUZZ_SECONDS ?= 30
 
 BINDIR	= $(PREFIX)/bin
 SBINDIR	= $(PREFIX)/sbin
+LIBDIR	?= $(if $(filter /usr,$(PREFIX)),$(shell $(PKG) --variable=libdir libsasl2),$(PREFIX)/lib)
 MANDIR	= $(PREFIX)/share/man
 DOCDIR	= $(PREFIX)/share/doc/mailtoken
 UNITDIR	?= $(if $(filter /usr,$(PREFIX)),/lib/systemd/system,/etc/systemd/system)
@@ -45,10 +46,12 @@ LINK	= $(CC) $(SAN) $(CFLAGS) $(LDHARD) $(LDFLAGS)
 # core/ in dependency order: each module may include only what stands before
 # it.  The first line is all that a plugin may link.
 CORE_PLUGIN = diag secret buf wire xoauth2 exchange token_source
-ALLCORE = $(CORE_PLUGIN) form json provider regfile inifile rules command \
-	  secret_ref setting assertion account config_data config_text config \
+ALLCORE = $(CORE_PLUGIN) form json grant_type cloud provider regfile inifile \
+	  rules command secret_ref setting assertion account account_check \
+	  config_data config_text config \
 	  advice_table advice oauth2 jwt device authorization managed_identity \
-	  credential seal import_file grant store refresh http_failure http renew
+	  credential seal import_file grant store refresh http_failure http_url http \
+	  token_request renew
 # While they are being written.
 CORE	= $(foreach m,$(ALLCORE),$(if $(wildcard core/$(m).c),$(m)))
 
@@ -68,7 +71,8 @@ DOVECOT	= lib95_mailtoken_plugin.so lib96_mailtoken_submission_plugin.so \
 	    echo settings/libmailtoken_settings.so)
 endif
 
-PRODUCTS = $(BUILD)/libxoauth2.so $(BUILD)/mailtokend $(BUILD)/mailtoken \
+PRODUCTS = $(BUILD)/libxoauth2.so $(BUILD)/libmailtoken.so.0 \
+	  $(BUILD)/mailtokend $(BUILD)/mailtoken \
 	  $(DOVECOT:%=$(BUILD)/dovecot/%)
 UNIT	= $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
 HOSTS	= $(patsubst %.c,$(BUILD)/%,$(wildcard tests/system/hosts/*.c))
@@ -86,8 +90,9 @@ $(BUILD)/sasl-plugin/%.o:	INC = -Icore $(shell $(PKG) --cflags libsasl2)
 # Dovecot's headers are GNU C, and its checks of types are arrays.
 $(BUILD)/dovecot-plugin/%.o:	INC = -std=gnu11 -Wno-vla -Icore -DHAVE_CONFIG_H -isystem $(DOVECOT_INCLUDE)
 $(BUILD)/helpers/%.o:		INC = -Icore $(DEFS) $(shell $(PKG) --cflags $(LIBS_AGENT))
+$(BUILD)/library/%.o:		INC = -Icore -Ilibrary $(DEFS)
 $(BUILD)/tests/unit/%.o:	INC = -Icore -Ihelpers $(shell $(PKG) --cflags $(LIBS_CORE) libsasl2 cmocka)
-$(BUILD)/tests/system/hosts/%.o: INC = $(shell $(PKG) --cflags libsasl2)
+$(BUILD)/tests/system/hosts/%.o: INC = -Ilibrary $(shell $(PKG) --cflags libsasl2)
 $(BUILD)/tests/fuzz/%.o:	INC = -Icore $(shell $(PKG) --cflags $(LIBS_CORE))
 $(BUILD)/tests/bench/%.o:	INC = -Icore $(shell $(PKG) --cflags libsasl2)
 
@@ -102,6 +107,9 @@ $(BUILD)/libcore.a: $(CORE:%=$(BUILD)/core/%.o)
 $(BUILD)/libxoauth2.so: $(BUILD)/sasl-plugin/plugin.o \
     $(BUILD)/sasl-plugin/ask.o $(BUILD)/libcore.a
 	$(LINK) -shared -o $@ $^
+
+$(BUILD)/libmailtoken.so.0: $(BUILD)/library/mailtoken.o $(BUILD)/libcore.a
+	$(LINK) -shared -Wl,-soname,$(@F) -o $@ $^
 
 # The rest of what they need is in the program that loads them.
 $(BUILD)/dovecot/lib95_mailtoken_plugin.so: $(addprefix $(BUILD)/dovecot-plugin/,\
@@ -131,7 +139,12 @@ $(BUILD)/tests/unit/test_renew: TESTLINK = -Wl,--wrap=renameat
 # Every allocation of a plugin's code fails once.
 $(BUILD)/tests/unit/test_oom: TESTLINK = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup
 
-$(HOSTS): $(BUILD)/%: $(BUILD)/%.o
+# Linked as another program would be, but found beside the test's own build.
+$(BUILD)/tests/system/hosts/libraryhost: $(BUILD)/tests/system/hosts/libraryhost.o \
+    $(BUILD)/libmailtoken.so.0
+	$(LINK) -o $@ $^ -Wl,-rpath,'$$ORIGIN/../../..'
+
+$(filter-out %/libraryhost,$(HOSTS)): $(BUILD)/%: $(BUILD)/%.o
 	$(LINK) -o $@ $^ $(shell $(PKG) --libs libsasl2) -lpthread
 
 $(BENCHES): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libcore.a
@@ -144,9 +157,12 @@ check-unit: $(UNIT)
 abi	= { readelf -d $(1) | sed -n 's/.*NEEDED.*\[\(.*\)\]/needs \1/p'; \
 	   nm -D --defined-only $(1) | sed 's/.* /exports /'; }
 
-check-abi: $(BUILD)/libxoauth2.so $(DOVECOT:%=$(BUILD)/dovecot/%)
+check-abi: $(BUILD)/libxoauth2.so $(BUILD)/libmailtoken.so.0 \
+    $(DOVECOT:%=$(BUILD)/dovecot/%)
 	@$(call abi,$<) | diff sasl-plugin/abi - && \
 	    echo "sasl-plugin/abi: as pinned"
+	@$(call abi,$(BUILD)/libmailtoken.so.0) | diff library/abi - && \
+	    echo "library/abi: as pinned"
 	@set -e; for m in $(DOVECOT); do \
 	    sed -n "\,^module $$m\$$,,/^$$/{/^module/d;/^$$/d;p}" \
 	        dovecot-plugin/abi >$(BUILD)/dovecot-plugin/abi; \
@@ -168,7 +184,7 @@ check: check-unit check-abi check-layers check-system
 demo: all
 	BUILD=$(abspath $(BUILD)) $(PYTHON) -B tests/system/demo.py
 
-C_FILES	= $(wildcard core/*.[ch] sasl-plugin/*.[ch] dovecot-plugin/*.[ch] helpers/*.[ch] \
+C_FILES	= $(wildcard core/*.[ch] sasl-plugin/*.[ch] dovecot-plugin/*.[ch] helpers/*.[ch] library/*.[ch] \
 	  tests/*/*.[ch] tests/system/hosts/*.[ch])
 MAN	= $(wildcard docs/*.[1-9])
 
@@ -181,9 +197,9 @@ lint: check-layers
 	    --suppress=missingIncludeSystem --suppress=memleak \
 	    --suppress=uninitvar:core/diag.c --suppress=uninitvar:helpers/accounts.c \
 	    --suppress=ctunullpointer:core/xoauth2.c -D_GNU_SOURCE $(DEFS) -Icore -Ihelpers \
-	    core sasl-plugin helpers
+	    core sasl-plugin helpers library
 	clang-tidy --quiet --warnings-as-errors='*' \
-	    $(wildcard core/*.c sasl-plugin/*.c helpers/*.c) -- \
+	    $(wildcard core/*.c sasl-plugin/*.c helpers/*.c library/*.c) -- \
 	    -std=c11 -D_GNU_SOURCE $(DEFS) -Icore \
 	    $(shell $(PKG) --cflags $(LIBS_AGENT) libsasl2)
 
@@ -239,7 +255,17 @@ install: all
 	set -e; for m in $(DOVECOT); do \
 	    install -D -m 644 $(BUILD)/dovecot/$$m \
 	        $(DESTDIR)$(DOVECOT_MODULEDIR)/$$m; done
+	install -D -m 644 $(BUILD)/libmailtoken.so.0 \
+	    $(DESTDIR)$(LIBDIR)/libmailtoken.so.0
+	ln -sf libmailtoken.so.0 $(DESTDIR)$(LIBDIR)/libmailtoken.so
+	install -D -m 644 library/mailtoken.h \
+	    $(DESTDIR)$(PREFIX)/include/mailtoken.h
+	install -d $(DESTDIR)$(LIBDIR)/pkgconfig
+	sed 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@VERSION@|$(VERSION)|' \
+	    library/mailtoken.pc.in >$(DESTDIR)$(LIBDIR)/pkgconfig/mailtoken.pc
 	install -m 644 docs/*.1 $(DESTDIR)$(MANDIR)/man1/
+	install -D -m 644 docs/libmailtoken.3 \
+	    $(DESTDIR)$(MANDIR)/man3/libmailtoken.3
 	install -m 644 docs/*.5 $(DESTDIR)$(MANDIR)/man5/
 	install -m 644 docs/*.8 $(DESTDIR)$(MANDIR)/man8/
 	install -m 644 README.md CHANGELOG.md LICENSE docs/*.md \

@@ -8,7 +8,7 @@
 
 #include "cleanup.h"
 #include "http_failure.h"
-#include "provider.h"
+#include "http_url.h"
 
 #define CONNECT_MAX_MS	  10000
 #define HOST_CONNECTIONS  8
@@ -80,25 +80,35 @@ call_failure(const struct http_call *c, CURLcode rc, struct diag *ret)
 	return http_failure_text(&f, ret);
 }
 
+/* What libcurl knows about an answer besides its body. */
+static void
+read_head(const struct http_call *c, struct http_answer *a)
+{
+	struct curl_header *challenge;
+	curl_off_t retry_after = 0;
+
+	(void)curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &a->status);
+	(void)curl_easy_getinfo(c->easy, CURLINFO_RETRY_AFTER, &retry_after);
+	if (retry_after > 0)
+		a->retry_after_s = retry_after < RETRY_AFTER_MAX_S ?
+				       retry_after :
+				       RETRY_AFTER_MAX_S;
+	if (curl_easy_header(c->easy, "WWW-Authenticate", 0, CURLH_HEADER, -1,
+		&challenge) == CURLHE_OK)
+		a->www_authenticate = challenge->value;
+}
+
 /* The end of a call: tells its owner, with nothing of it left behind. */
 static void
 call_end(struct http_call *c, CURLcode rc)
 {
 	struct http_answer a = { .body = c->body.ptr, .len = c->body.len };
 	struct diag why = DIAG_INIT;
-	curl_off_t retry_after = 0;
 
 	if (rc != CURLE_OK) {
 		(void)call_failure(c, rc, &why);
 	} else {
-		(void)curl_easy_getinfo(
-		    c->easy, CURLINFO_RESPONSE_CODE, &a.status);
-		(void)curl_easy_getinfo(
-		    c->easy, CURLINFO_RETRY_AFTER, &retry_after);
-		if (retry_after > 0)
-			a.retry_after_s = retry_after < RETRY_AFTER_MAX_S ?
-					      retry_after :
-					      RETRY_AFTER_MAX_S;
+		read_head(c, &a);
 		if (a.status >= 300 && a.status < 400)
 			(void)diag_set(&why, DIAG_CONFIG,
 			    "%s: answered with a "
@@ -267,52 +277,29 @@ add_header(struct http_call *c, const char *line)
 	return true;
 }
 
+/* Nothing, if value is; name is what the line begins with. */
 static bool
-make_headers(struct http_call *c, const struct secret *authorization)
+add_secret_header(
+    struct http_call *c, const char *name, const struct secret *value)
 {
 	auto_buf struct buf line = BUF_INIT(1 << 20);
 
-	/* No "100 Continue": it costs a round trip, or a second. */
-	if (!add_header(c, "Accept: application/json") ||
-	    !add_header(c, "Expect:"))
-		return false;
-	if (authorization == NULL || secret_empty(authorization))
+	if (value == NULL || secret_empty(value))
 		return true;
-	buf_adds(&line, "Authorization: ");
-	buf_add(&line, authorization->ptr, authorization->len);
+	buf_adds(&line, name);
+	buf_add(&line, value->ptr, value->len);
 	buf_add(&line, "", 1);
 	return !line.failed && add_header(c, line.ptr);
 }
 
-/* The URL's host, by the parser that will also connect to it. */
-static int
-url_host(const char *url, char **ret, struct diag *reterr)
-{
-	CURLU *u = curl_url();
-	CURLUcode rc;
-	char *host = NULL;
-
-	if (u == NULL)
-		return diag_nomem(reterr);
-	rc = curl_url_set(u, CURLUPART_URL, url, CURLU_DISALLOW_USER);
-	if (rc == CURLUE_OK)
-		rc = curl_url_get(u, CURLUPART_HOST, &host, 0);
-	curl_url_cleanup(u);
-	if (rc != CURLUE_OK)
-		return diag_set(reterr, DIAG_CONFIG,
-		    "this is no URL that can "
-		    "be asked: %s",
-		    curl_url_strerror(rc));
-	*ret = strdup(host);
-	curl_free(host);
-	return *ret != NULL ? 0 : diag_nomem(reterr);
-}
-
 static bool
-is_loopback(const char *host)
+make_headers(struct http_call *c, const struct http_request *req)
 {
-	return strcmp(host, "127.0.0.1") == 0 || strcmp(host, "[::1]") == 0 ||
-	       strcmp(host, "localhost") == 0;
+	/* No "100 Continue": it costs a round trip, or a second. */
+	return add_header(c, "Accept: application/json") &&
+	       add_header(c, "Expect:") &&
+	       add_secret_header(c, "Authorization: ", req->authorization) &&
+	       add_secret_header(c, "", req->header);
 }
 
 int
@@ -320,9 +307,7 @@ http_check_url(const char *url, bool insecure_http, struct diag *reterr)
 {
 	auto_free char *host = NULL;
 
-	if (provider_check_url(url, insecure_http, reterr) < 0)
-		return -1;
-	return url_host(url, &host, reterr);
+	return http_url_host(url, insecure_http, false, &host, reterr);
 }
 
 /* False: no memory. */
@@ -337,7 +322,8 @@ set_options(struct http_call *c, const struct http_request *req)
 #define SET(option, value) \
 	(ok = curl_easy_setopt(c->easy, (option), (value)) == CURLE_OK && ok)
 	SET(CURLOPT_URL, req->url);
-	SET(CURLOPT_PROTOCOLS_STR, req->insecure_http ? "https,http" : "https");
+	SET(CURLOPT_PROTOCOLS_STR,
+	    req->insecure_http || req->metadata ? "https,http" : "https");
 	SET(CURLOPT_FOLLOWLOCATION, 0L);
 	SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
 	SET(CURLOPT_NOSIGNAL, 1L);
@@ -356,8 +342,10 @@ set_options(struct http_call *c, const struct http_request *req)
 		SET(CURLOPT_FRESH_CONNECT, 1L);
 		SET(CURLOPT_FORBID_REUSE, 1L);
 	}
-	if (is_loopback(c->host))
+	if (http_host_is_loopback(c->host) || req->metadata) {
 		SET(CURLOPT_PROXY, "");
+		SET(CURLOPT_NOPROXY, "*");
+	}
 	if (req->form != NULL) {
 		SET(CURLOPT_POST, 1L);
 		SET(CURLOPT_POSTFIELDS, req->form->ptr ? req->form->ptr : "");
@@ -382,8 +370,8 @@ call_prepare(struct http_call *c, const struct http_request *req)
 		return false;
 	c->deadline = evtimer_new(c->http->base, on_deadline, c);
 	c->easy = curl_easy_init();
-	return c->deadline != NULL && c->easy != NULL &&
-	       make_headers(c, req->authorization) && set_options(c, req);
+	return c->deadline != NULL && c->easy != NULL && make_headers(c, req) &&
+	       set_options(c, req);
 }
 
 struct http_call *
@@ -393,23 +381,22 @@ http_start(struct http *h, const struct http_request *req, http_done *done,
 	int64_t ms = req->timeout_ms + GRACE_MS;
 	struct timeval deadline = { .tv_sec = ms / 1000,
 		.tv_usec = ms % 1000 * 1000 };
+	auto_free char *host = NULL;
 	struct http_call *c;
 
-	if (provider_check_url(req->url, req->insecure_http, reterr) < 0)
+	if (http_url_host(
+		req->url, req->insecure_http, req->metadata, &host, reterr) < 0)
 		return NULL;
 	if ((c = calloc(1, sizeof(*c))) == NULL) {
 		(void)diag_nomem(reterr);
 		return NULL;
 	}
+	c->host = take_ptr(&host);
 	c->http = h;
 	c->timeout_ms = req->timeout_ms;
 	c->done = done;
 	c->arg = arg;
 	buf_init(&c->body, req->answer_max);
-	if (url_host(req->url, &c->host, reterr) < 0) {
-		call_free(c);
-		return NULL;
-	}
 	if (!call_prepare(c, req) || evtimer_add(c->deadline, &deadline) < 0 ||
 	    curl_multi_add_handle(h->multi, c->easy) != CURLM_OK) {
 		call_free(c);

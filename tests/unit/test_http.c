@@ -34,6 +34,7 @@ struct result {
 	long status;
 	int64_t retry_after_s;
 	char body[64];
+	char challenge[64]; /* WWW-Authenticate */
 	struct diag why;
 };
 
@@ -71,6 +72,9 @@ answer(void *arg, const char *request)
 		{ "/kept", "HTTP/1.1 200 OK\r\n" BODY_ },
 		{ "/empty", HEAD_("204 No Content") "\r\n" },
 		{ "/noise", "220 mail.example.com ESMTP\r\n" },
+		{ "/401",
+		    HEAD_("401 No") "WWW-Authenticate: Basic realm=/a\r\n"
+				    "WWW-Authenticate: Negotiate\r\n" BODY_ },
 	};
 	struct lab *lab = arg;
 	const char *path = strchr(request, ' ') + 1;
@@ -126,6 +130,9 @@ ended(void *arg, const struct http_answer *a, const struct diag *why)
 		r->retry_after_s = a->retry_after_s;
 		if (a->len > 0)
 			memcpy(r->body, a->body, a->len);
+		if (a->www_authenticate != NULL)
+			(void)snprintf(r->challenge, sizeof(r->challenge), "%s",
+			    a->www_authenticate);
 	}
 	if (r->lab != NULL)
 		(void)event_base_loopbreak(r->lab->base);
@@ -203,11 +210,13 @@ sends_what_it_should(void **state)
 	struct lab *lab = *state;
 	auto_buf struct buf form = BUF_INIT(64);
 	auto_secret struct secret auth = SECRET_INIT;
+	auto_secret struct secret header = SECRET_INIT;
 	struct result r;
 	char url[128];
 	struct http_request q = { .url = url,
 		.form = &form,
 		.authorization = &auth,
+		.header = &header,
 		.insecure_http = true,
 		.timeout_ms = 2000,
 		.answer_max = 64 };
@@ -216,6 +225,7 @@ sends_what_it_should(void **state)
 	    url, sizeof(url), "http://localhost:%u/ok", lab->server.port);
 	buf_adds(&form, "grant_type=x&a=%41");
 	assert_true(secret_set(&auth, "Basic eDp5", 10));
+	assert_true(secret_set(&header, "Metadata: true", 14));
 	/* A proxy of the environment is not for loopback. */
 	assert_int_equal(setenv("http_proxy", "http://127.0.0.1:1/", 1), 0);
 	run(lab, &q, &r);
@@ -224,6 +234,7 @@ sends_what_it_should(void **state)
 	assert_memory_equal(lab->seen, "POST /ok HTTP/1.1\r\n", 19);
 	assert_non_null(strstr(lab->seen, "\r\n\r\ngrant_type=x&a=%41"));
 	assert_non_null(strstr(lab->seen, "\r\nAuthorization: Basic eDp5\r\n"));
+	assert_non_null(strstr(lab->seen, "\r\nMetadata: true\r\n"));
 	assert_non_null(strstr(lab->seen, "\r\nAccept: application/json\r\n"));
 	assert_non_null(strstr(lab->seen,
 	    "\r\nContent-Type: application/x-www-form-urlencoded\r\n"));
@@ -276,6 +287,59 @@ refuses_urls(void **state)
 
 		assert_int_equal(http_check_url(good[i], true, &d), 0);
 	}
+}
+
+/* A machine's own identity: plain http, but only where it cannot leave. */
+static void
+asks_the_machine_itself(void **state)
+{
+	static const char *const bad[] = { "http://id.example.com/",
+		"http://169.253.169.254/", "http://169.255.0.1/",
+		"http://[fe80::1]/", "http://169.254.169.254@id.example.com/",
+		"http://169.254.169.254.example.com/", "http://2130706433/x y",
+		"http://10.0.0.1/", "ftp://169.254.169.254/", "" };
+	static const char *const good[] = { "http://169.254.169.254/metadata",
+		"HTTP://169.254.129.4:8081/msi/token", "http://127.0.0.1:1/",
+		"http://localhost:42356/msi/token", "https://id.example.com/" };
+	struct lab *lab = *state;
+	struct result r;
+	char url[128];
+	struct http_request q = { .url = url,
+		.metadata = true,
+		.timeout_ms = 2000,
+		.answer_max = 15 };
+	struct diag d = DIAG_INIT;
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		q.url = bad[i];
+		d = (struct diag)DIAG_INIT;
+		if (http_start(lab->http, &q, ended, NULL, &d) != NULL ||
+		    d.kind != DIAG_CONFIG)
+			fail_msg("%s: %s", bad[i], d.text);
+	}
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		struct http_call *c;
+
+		q.url = good[i];
+		c = http_start(lab->http, &q, ended, NULL, &d);
+		if (c == NULL)
+			fail_msg("%s: %s", good[i], d.text);
+		http_cancel(&c);
+	}
+	q.url = url;
+	(void)snprintf(
+	    url, sizeof(url), "http://127.0.0.1:%u/401", lab->server.port);
+	/* No proxy, whoever named one. */
+	assert_int_equal(setenv("http_proxy", "http://127.0.0.1:1/", 1), 0);
+	assert_int_equal(setenv("no_proxy", "example.com", 1), 0);
+	run(lab, &q, &r);
+	assert_int_equal(unsetenv("http_proxy"), 0);
+	assert_int_equal(unsetenv("no_proxy"), 0);
+	assert_int_equal(r.status, 401);
+	assert_string_equal(r.challenge, "Basic realm=/a");
+	/* Nor does it take insecure_http to ask, or metadata to be refused. */
+	q.metadata = false;
+	assert_null(http_start(lab->http, &q, ended, NULL, &d));
 }
 
 /* The port is nobody's: bound, not listening. */
@@ -576,6 +640,7 @@ main(void)
 		T(takes_what_comes),
 		T(sends_what_it_should),
 		T(refuses_urls),
+		T(asks_the_machine_itself),
 		T(says_who_refused),
 		T(sends_once),
 		T(cancels),
