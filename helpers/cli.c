@@ -1,6 +1,7 @@
 /* cli.c - mailtoken: the command table, and what the commands share. */
 #include "cli.h"
 
+#include <ctype.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -19,16 +20,17 @@
 #define CONF_PATH MAILTOKEN_SYSCONFDIR "/mailtoken/mailtoken.conf"
 
 /* clang-format off */
-static const struct {
-	const char *name, *args, *does;
-	int (*run)(struct cli *c, int argc, char *argv[]);
-} commands[] = {
+/* Rows without a name begin a group of the usage. */
+const struct cli_command cli_commands[] = {
+	{ NULL, NULL, "Setting up", NULL },
 	{ "check", "[FILE]", "check the configuration, its files and the state", cmd_check },
 	{ "import", "ACCOUNT", "store a refresh token, read from standard input", cmd_import },
+	{ NULL, NULL, "Tokens", NULL },
 	{ "refresh", "ACCOUNT", "renew the account's token now", cmd_refresh },
 	{ "reload", "", "let the agent read its configuration again", cmd_reload },
-	{ "status", "[--json] [ACCOUNT]", "show every account and what is wrong with it", cmd_status },
 	{ "token", "ACCOUNT", "print an access token, on one line", cmd_token },
+	{ NULL, NULL, "Trouble", NULL },
+	{ "status", "[ACCOUNT] [--json]", "show every account and what is wrong with it", cmd_status },
 };
 
 static const int exit_codes[] = {
@@ -44,7 +46,7 @@ static const int exit_codes[] = {
 _Static_assert(sizeof(exit_codes) / sizeof(exit_codes[0]) == DIAG__COUNT,
     "one exit code per kind");
 
-#define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
+const size_t cli_n_commands = sizeof(cli_commands) / sizeof(cli_commands[0]);
 
 int
 cli_exit_code(enum diag_kind kind)
@@ -75,22 +77,46 @@ cli_fail(const struct diag *d)
 static int
 usage(FILE *to)
 {
-	fputs("usage: mailtoken [-c file] [-s socket] command ...\n\n", to);
-	for (size_t i = 0; i < N_COMMANDS; i++)
-		fprintf(to, "  %-7s %-18s  %s\n", commands[i].name,
-		    commands[i].args, commands[i].does);
-	fputs("\n  --version, --help\n", to);
+	fputs("usage: mailtoken [-c file] [-s socket] command ...\n", to);
+	for (size_t i = 0; i < cli_n_commands; i++)
+		if (cli_commands[i].name == NULL)
+			fprintf(to, "\n%s:\n", cli_commands[i].does);
+		else
+			fprintf(to, "  %-10s  %s\n", cli_commands[i].name,
+			    cli_commands[i].does);
+	fputs("\n  --help, --version; mailtoken COMMAND --help\n", to);
 	return to == stdout ? EX_OK : EX_USAGE;
+}
+
+/* NULL: there is no such command. */
+static const struct cli_command *
+command_find(const char *name)
+{
+	for (size_t i = 0; i < cli_n_commands; i++)
+		if (cli_commands[i].name != NULL &&
+		    strcmp(cli_commands[i].name, name) == 0)
+			return &cli_commands[i];
+	return NULL;
+}
+
+static int
+command_usage(const struct cli_command *cmd, FILE *to)
+{
+	fprintf(to, "usage: mailtoken %s%s%s\n", cmd->name,
+	    *cmd->args != '\0' ? " " : "", cmd->args);
+	if (to != stdout)
+		return EX_USAGE;
+	printf(
+	    "\n%c%s: see mailtoken(1)\n", toupper(*cmd->does), cmd->does + 1);
+	return EX_OK;
 }
 
 int
 cli_usage(const char *command)
 {
-	for (size_t i = 0; i < N_COMMANDS; i++)
-		if (strcmp(commands[i].name, command) == 0)
-			fprintf(stderr, "usage: mailtoken %s %s\n",
-			    commands[i].name, commands[i].args);
-	return EX_USAGE;
+	const struct cli_command *cmd = command_find(command);
+
+	return cmd == NULL ? EX_USAGE : command_usage(cmd, stderr);
 }
 
 static void
@@ -220,11 +246,15 @@ harden(void)
 static int
 run(struct cli *c, int argc, char *argv[])
 {
-	for (size_t i = 0; i < N_COMMANDS; i++)
-		if (strcmp(commands[i].name, argv[0]) == 0)
-			return commands[i].run(c, argc, argv);
-	cli_say("there is no command '%s'", argv[0]);
-	return usage(stderr);
+	const struct cli_command *cmd = command_find(argv[0]);
+
+	if (cmd == NULL) {
+		cli_say("there is no command '%s'", argv[0]);
+		return usage(stderr);
+	}
+	if (argc == 2 && strcmp(argv[1], "--help") == 0)
+		return command_usage(cmd, stdout);
+	return cmd->run(c, argc, argv);
 }
 
 int

@@ -6,6 +6,7 @@
 #define HELPERS_CLI_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "config.h"
@@ -19,6 +20,16 @@ struct cli {
 	const char *socket;    /* -s; NULL: not given */
 	struct config *config; /* once cli_config() has read it */
 };
+
+/* A row without a name is the heading of those that follow. */
+struct cli_command {
+	const char *name;
+	const char *args; /* as the usage shows them; completions read it */
+	const char *does;
+	int (*run)(struct cli *c, int argc, char *argv[]);
+};
+extern const struct cli_command cli_commands[];
+extern const size_t cli_n_commands;
 
 /* Commands: argv[0] is the command's own name.  They return an exit code. */
 int cmd_check(struct cli *c, int argc, char *argv[]);
