@@ -24,6 +24,7 @@ const settings = JSON.parse(readFileSync(process.argv[2], 'utf8'));
 const BITS_PER_CHARACTER = 6;
 const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
 const MAIL_SCOPE = 'https://outlook.office.com/SMTP.Send';
+const DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code';
 const APP_SCOPE = 'https://outlook.office365.com/.default';
 
 // The provider draws the random bytes of 128 tokens at once; with tokens of a
@@ -51,9 +52,18 @@ const clients = [
     client_id: 'native',
     application_type: 'native',
     token_endpoint_auth_method: 'none',
-    grant_types: ['authorization_code', 'refresh_token'],
+    grant_types: ['authorization_code', 'refresh_token', DEVICE_GRANT],
     response_types: ['code'],
-    redirect_uris: ['http://127.0.0.1/done'],
+    redirect_uris: ['http://127.0.0.1/done', 'http://localhost/'],
+  },
+  {
+    client_id: 'native-secret',
+    client_secret: settings.secret,
+    application_type: 'native',
+    token_endpoint_auth_method: 'client_secret_basic',
+    grant_types: ['authorization_code', 'refresh_token', DEVICE_GRANT],
+    response_types: ['code'],
+    redirect_uris: ['http://localhost/'],
   },
   daemon('daemon-secret', 'client_secret_post', { client_secret: settings.secret }),
   daemon('daemon-basic', 'client_secret_basic', { client_secret: settings.secret }),
@@ -76,11 +86,12 @@ const life = () => settings.life;
 
 const configuration = {
   clients,
-  scopes: ['openid', 'offline_access', MAIL_SCOPE, APP_SCOPE],
+  scopes: ['openid', 'profile', 'offline_access', MAIL_SCOPE, APP_SCOPE],
   claims: { openid: ['sub'] },
   findAccount: (ctx, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
   features: {
     devInteractions: { enabled: true },
+    deviceFlow: { enabled: true },
     clientCredentials: { enabled: true },
     introspection: { enabled: true },
     revocation: { enabled: true },
@@ -104,6 +115,7 @@ const configuration = {
     ClientCredentials: life,
     RefreshToken: 86400,
     AuthorizationCode: 60,
+    DeviceCode: () => settings.deviceLife ?? 600,
     Grant: 86400,
     IdToken: 3600,
     Interaction: 600,
