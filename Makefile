@@ -46,11 +46,12 @@ LINK	= $(CC) $(SAN) $(CFLAGS) $(LDHARD) $(LDFLAGS)
 # core/ in dependency order: each module may include only what stands before
 # it.  The first line is all that a plugin may link.
 CORE_PLUGIN = diag secret buf wire xoauth2 exchange token_source
-ALLCORE = $(CORE_PLUGIN) form json grant_type cloud provider regfile inifile \
-	  rules command secret_ref setting assertion account account_check \
+ALLCORE = $(CORE_PLUGIN) socketmap form json grant_type cloud provider regfile inifile \
+	  rules command secret_ref setting assertion_key assertion account account_check \
 	  config_data config_text config \
-	  advice_table advice oauth2 jwt device authorization managed_identity \
-	  credential seal import_file grant store refresh http_failure http_url http \
+	  advice_table advice oauth2 jwt token_check exchange_online device authorization arc_key \
+	  managed_identity \
+	  credential seal fernet proxy_config import_file grant archive store refresh http_failure http_url http \
 	  token_request renew
 # While they are being written.
 CORE	= $(foreach m,$(ALLCORE),$(if $(wildcard core/$(m).c),$(m)))
