@@ -20,9 +20,11 @@ class Authority:
     server_key: Path
 
 
-def openssl(*args):
-    subprocess.run(["openssl", *map(str, args)], check=True, timeout=60,
-                   stdin=subprocess.DEVNULL, capture_output=True)
+def openssl(*args) -> str:
+    """Its standard output."""
+    return subprocess.run(
+        ["openssl", *map(str, args)], check=True, timeout=60, text=True,
+        stdin=subprocess.DEVNULL, capture_output=True).stdout
 
 
 def make(directory: Path) -> Authority:

@@ -3,6 +3,7 @@ by introspection at the identity provider, PLAIN with one static password."""
 
 import functools
 import pwd
+import re
 import subprocess
 from pathlib import Path
 
@@ -22,13 +23,44 @@ def release() -> str:
     return ".".join(version.split(".")[:2])
 
 
-def _oauth2_settings(introspection_url: str) -> str:
-    return f"""\
+def oauth2_settings(introspection_url: str, tenant: bool = False) -> str:
+    """Whose mailbox a token opens: the one in its claim `email`; tenant: any
+    of the domain in its claim `tenant`, which only applications have."""
+    text = f"""\
 introspection_mode = post
 introspection_url = {introspection_url}
-username_attribute = email
+username_attribute = {"tenant" if tenant else "email"}
 active_attribute = active
 active_value = true
+"""
+    if not tenant:
+        return text
+    return text + ("username_format = %d\n" if release() == "2.3" else
+                   "username_validation_format = %{user | domain}\n")
+
+
+def tenant_passdb(directory: Path, introspection_url: str,
+                  mechanisms: str) -> str:
+    """Stands behind the passdb for a token's own mailbox."""
+    settings = oauth2_settings(introspection_url, tenant=True)
+    if release() == "2.3":
+        path = directory / "tenant.conf"
+        path.write_text(settings)
+        path.chmod(0o600)
+        return f"""\
+passdb {{
+  driver = oauth2
+  mechanisms = {mechanisms}
+  args = {path}
+}}
+"""
+    settings = re.sub("^", "  oauth2_", settings.rstrip(), flags=re.M)
+    return f"""\
+passdb tenant {{
+  driver = oauth2
+  mechanisms_filter = {mechanisms}
+{settings}
+}}
 """
 
 
@@ -103,19 +135,23 @@ userdb static {{
 
 class Dovecot:
     def __init__(self, directory: Path, socket: Path,
-                 introspection_url: str = None, oauth2: str = None):
-        """oauth2: the passdb's own settings, instead of introspection."""
+                 introspection_url: str = None, oauth2: str = None,
+                 tenant: bool = False):
+        """oauth2: the passdb's own settings, instead of introspection.
+        tenant: an application's token opens every mailbox of its domain."""
         directory.mkdir(mode=0o755)
         (directory / "state").mkdir(mode=0o755)
         self.log = directory / "log"
-        oauth2 = oauth2 or _oauth2_settings(introspection_url)
+        oauth2 = oauth2 or oauth2_settings(introspection_url)
         (directory / "oauth2.conf").write_text(oauth2)
         (directory / "oauth2.conf").chmod(0o600)
         conf = directory / "dovecot.conf"
         common = _common(directory, socket)
-        conf.write_text(
-            common + _settings_23(directory) if release() == "2.3"
-            else VERSIONS + common + _settings_24(oauth2))
+        text = (common + _settings_23(directory) if release() == "2.3"
+                else VERSIONS + common + _settings_24(oauth2))
+        if tenant:
+            text += tenant_passdb(directory, introspection_url, "xoauth2")
+        conf.write_text(text)
         self.process = Process(["dovecot", "-F", "-c", conf],
                                directory / "master.log")
         try:

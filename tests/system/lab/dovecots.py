@@ -32,15 +32,16 @@ class Dovecots(Lab):
         self.asked = self.directory / "asked.sock"
         self.point(self.socket)
 
-    def begin(self, life: int = 3600, size: int = 0) -> "Dovecots":
+    def begin(self, life: int = 3600, size: int = 0,
+              whole_tenant: bool = False) -> "Dovecots":
         """The provider, the mail host, a sink for what it relays, and an
-        agent that knows nobody yet."""
+        agent that knows nobody yet.  whole_tenant: see start_upstream()."""
         imap.ensure_mail_user()
         self.start_idp(life=life, size=size)
         self.start_fake()
         self.upstream = imap.upstream(self.directory / "up", self.ca,
                                       self.idp.introspection_url,
-                                      self.fake.port)
+                                      self.fake.port, whole_tenant)
         self.ends.callback(self.upstream.stop)
         self.upstream.start()
         self.make_agent({}, sockets=[self.socket])

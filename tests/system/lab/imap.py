@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .agent import client_environment
-from .dovecot import VERSIONS, release
+from .dovecot import VERSIONS, oauth2_settings, release, tenant_passdb
 from .ports import free_port
 from .process import Process
 from .wait import until
@@ -216,14 +216,8 @@ submission_relay_port = {relay_port}
 """
 
 
-def _oauth2(url: str) -> dict:
-    return {"introspection_mode": "post", "introspection_url": url,
-            "username_attribute": "email", "active_attribute": "active",
-            "active_value": "true"}
-
-
 def _upstream_24(directory: Path, ca, relay_port: int, url: str) -> str:
-    oauth2 = "".join(f"  {k} = {v}\n" for k, v in _oauth2(url).items())
+    oauth2 = oauth2_settings(url)
     return VERSIONS + f"""\
 protocols = imap pop3 submission
 ssl_server_cert_file = {ca.server_certificate}
@@ -258,16 +252,20 @@ submission_relay_port = {relay_port}
 
 
 def upstream(directory: Path, ca, introspection_url: str,
-             relay_port: int) -> Instance:
-    """A mail host: tokens by introspection, PLAIN with one password."""
+             relay_port: int, tenant: bool = False) -> Instance:
+    """A mail host: tokens by introspection, PLAIN with one password.
+    tenant: an application's token opens every mailbox of its domain."""
     if release() == "2.3":
         text = _upstream_23(directory, ca, relay_port)
     else:
         text = _upstream_24(directory, ca, relay_port, introspection_url)
+    if tenant:
+        directory.mkdir(mode=0o755, exist_ok=True)
+        text += tenant_passdb(directory, introspection_url,
+                              "xoauth2 oauthbearer")
     instance = Instance(directory, text, shared=True)
     oauth2 = directory / "oauth2.conf"
-    oauth2.write_text("".join(
-        f"{k} = {v}\n" for k, v in _oauth2(introspection_url).items()))
+    oauth2.write_text(oauth2_settings(introspection_url))
     oauth2.chmod(0o600)
     return instance
 

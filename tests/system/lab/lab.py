@@ -5,7 +5,7 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from . import ca, dovecot, fakesmtp, fault, idp, maildir, postfix
+from . import ca, dovecot, fakesmtp, fault, idp, maildir, postfix, tenant
 from .agent import BUILD, Agent
 from .wait import until
 
@@ -68,12 +68,13 @@ class Lab:
         self.ends.callback(self.fake.stop)
         return self.fake
 
-    def start_upstream(self) -> postfix.Postfix:
-        """Needs the identity provider."""
+    def start_upstream(self, whole_tenant: bool = False) -> postfix.Postfix:
+        """Needs the identity provider.  whole_tenant: an application's token
+        opens every mailbox of its domain."""
         self.up = postfix.upstream(self.directory / "up", self.ca)
         self.dovecot = dovecot.Dovecot(
             self.directory / "dovecot", self.up.spool / "private" / "auth",
-            self.idp.introspection_url)
+            self.idp.introspection_url, tenant=whole_tenant)
         self.ends.callback(self.dovecot.stop)
         self.ends.callback(self.up.stop)
         return self.up.start()
@@ -123,6 +124,23 @@ class Lab:
                 "token_endpoint": self.idp.token_endpoint,
                 "client_id": "native", "scope": idp.LOGIN_SCOPE,
                 "ca_file": self.ca.certificate, "allow": "postfix"} | more
+
+    def app_only(self, agent: Agent, encrypted: bool = False, **more) -> dict:
+        """Keys of an account of an application with a certificate."""
+        application = self.idp.application
+        certificate = agent.directory / "relay.pem"
+        certificate.write_text(application.certificate.read_text())
+        key = agent.secret("relay.key", (
+            application.encrypted_key if encrypted
+            else application.key).read_text())
+        keys = {"grant": "client_credentials", "client_id": "daemon-cert",
+                "client_certificate": certificate,
+                "client_key": key.removeprefix("file:"),
+                "scope": idp.APP_SCOPE}
+        if encrypted:
+            keys["client_key_passphrase"] = agent.secret(
+                "relay.passphrase", tenant.PASSPHRASE)
+        return self.delegated(**keys) | more
 
     @staticmethod
     def faulty(endpoint: fault.Endpoint, **more) -> dict:
