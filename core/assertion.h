@@ -1,7 +1,7 @@
 /*
  * assertion.h - signed JSON Web Tokens that say who a client is (RFC 7515,
  * RFC 7523, Microsoft's certificate credentials), by OpenSSL.  No I/O but
- * reading the certificate and the key.
+ * reading the certificate, and what the key's provider does.
  */
 #ifndef CORE_ASSERTION_H
 #define CORE_ASSERTION_H
@@ -9,37 +9,26 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "assertion_key.h"
 #include "diag.h"
 #include "secret.h"
 
 #define ASSERTION_LIFE_S	300
-#define ASSERTION_PEM_MAX	65536	/* bytes of a certificate's or key's file */
 
 /* RFC 7518 section 3.1; PS256 with a salt of 32 bytes. */
 enum assertion_alg { ASSERTION_PS256, ASSERTION_RS256 };
 
-struct assertion_key;
 struct assertion_cert;
 
 /*
- * where is the absolute path of a PEM file (PKCS#8 or traditional, perhaps
- * encrypted) or an OpenSSL store URI ("pkcs11:...", "handle:0x81000001"),
- * which needs the provider to be configured in openssl.cnf.  passphrase may
- * be NULL or empty; nothing ever asks at a terminal.  A file that group or
- * others can use is refused.  NULL with *reterr (CONFIG, NOMEM), which names
- * where, the cause, and what to do; owner is the user that the remedy names.
+ * The first certificate of a PEM file, which may hold the key as well; one
+ * that has ended is fine here.  NULL with *reterr (CONFIG, NOMEM).
  */
-struct assertion_key *assertion_key_load(const char *where,
-	const struct secret *passphrase, const char *owner,
-	struct diag *reterr);
-/* From memory: the private_key of a Google service account's file. */
-struct assertion_key *assertion_key_parse(const struct secret *pem,
-	struct diag *reterr);
-void assertion_key_free(struct assertion_key **k);
-
-/* The first certificate of a PEM file, which may hold the key as well. */
 struct assertion_cert *assertion_cert_load(const char *path,
 	struct diag *reterr);
+/* The same from memory; path is for the texts. */
+struct assertion_cert *assertion_cert_parse(const char *pem, size_t len,
+	const char *path, struct diag *reterr);
 void assertion_cert_free(struct assertion_cert **c);
 /* When it ends, in Unix time. */
 int64_t assertion_cert_expires_at(const struct assertion_cert *c);
@@ -52,7 +41,11 @@ void assertion_cert_thumbprint(const struct assertion_cert *c, char *ret);
 int assertion_cert_matches(const struct assertion_cert *c,
 	const struct assertion_key *k, struct diag *reterr);
 
-/* The compact form of header and payload as given (RFC 7515 section 7.1). */
+/*
+ * The compact form of header and payload as given (RFC 7515 section 7.1).
+ * All that sign: -1 with *reterr (CONFIG: the key's provider refuses; NOMEM),
+ * and *ret is untouched.
+ */
 int assertion_sign(const struct assertion_key *k, enum assertion_alg alg,
 	const char *header, const char *payload, struct secret *ret,
 	struct diag *reterr);

@@ -170,3 +170,23 @@ base64_decode(struct buf *b, const char *s, size_t n)
 	}
 	return !b->failed;
 }
+
+void
+json_string_add(struct buf *b, const char *s)
+{
+	static const char hex[] = "0123456789abcdef";
+
+	buf_adds(b, "\"");
+	for (; *s != '\0'; s++) {
+		unsigned char c = (unsigned char)*s;
+		char esc[6] = { '\\', 'u', '0', '0', hex[c >> 4], hex[c & 15] };
+
+		if (c < 0x20)
+			buf_add(b, esc, sizeof(esc));
+		else if (c == '"' || c == '\\')
+			buf_add(b, (char[]){ '\\', *s }, 2);
+		else
+			buf_add(b, s, 1);
+	}
+	buf_adds(b, "\"");
+}

@@ -1,8 +1,8 @@
 /*
  * form.h - the encodings of requests and tokens: application/x-www-form-
- * urlencoded (RFC 6749 appendix B), base64 (RFC 4648 section 4) and base64url
- * without padding (section 5, as RFC 7515 section 2 has it).  Failures of
- * what appends show in the buffer, as with buf.h.
+ * urlencoded (RFC 6749 appendix B), base64 (RFC 4648 section 4), base64url
+ * without padding (section 5, as RFC 7515 section 2 has it), and strings of
+ * JSON.  Failures of what appends show in the buffer, as with buf.h.
  */
 #ifndef CORE_FORM_H
 #define CORE_FORM_H
@@ -30,5 +30,11 @@ void base64url_add(struct buf *b, const char *s, size_t n);
  * base64.  Padding may be missing; both alphabets are taken.
  */
 bool base64_decode(struct buf *b, const char *s, size_t n);
+
+/*
+ * Appends s in quotes as JSON has it (RFC 8259 section 7); bytes above 0x7f
+ * are left alone.
+ */
+void json_string_add(struct buf *b, const char *s);
 
 #endif
