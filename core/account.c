@@ -3,11 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cleanup.h"
-
-#define COUNT(a)      (sizeof(a) / sizeof((a)[0]))
-#define MIN_LIFE_S    900
-#define GRANT_UNKNOWN ((enum grant_type) - 1)
+#define COUNT(a)   (sizeof(a) / sizeof((a)[0]))
+#define MIN_LIFE_S 900
 
 static int
 set_grant(const struct setting_into *into, const struct setting *s,
@@ -36,10 +33,84 @@ set_client_auth(const struct setting_into *into, const struct setting *s,
 }
 
 static int
-set_client_secret(const struct setting_into *into, const struct setting *s,
+set_secret(const struct setting_into *into, const struct setting *s,
     const char *value, struct diag *reterr)
 {
 	return secret_ref_parse(value, setting_field(into, s), reterr);
+}
+
+static int
+set_algorithm(const struct setting_into *into, const struct setting *s,
+    const char *value, struct diag *reterr)
+{
+	enum assertion_alg *slot = setting_field(into, s);
+
+	if (strcmp(value, "PS256") != 0 && strcmp(value, "RS256") != 0)
+		return diag_set(reterr, DIAG_CONFIG, "must be PS256 or RS256");
+	*slot = strcmp(value, "PS256") == 0 ? ASSERTION_PS256 : ASSERTION_RS256;
+	return 0;
+}
+
+/* A file's path as it is, or what OpenSSL's store knows by a URI. */
+static int
+set_client_key(const struct setting_into *into, const struct setting *s,
+    const char *value, struct diag *reterr)
+{
+	const char *letters = "abcdefghijklmnopqrstuvwxyz"
+			      "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-.";
+	size_t scheme = strspn(value, letters);
+
+	if (strncmp(value, "file:/", 6) == 0)
+		return setting_path(into, s, value + 5, reterr);
+	if (value[0] == '/')
+		return setting_path(into, s, value, reterr);
+	if (scheme < 2 || value[scheme] != ':')
+		return diag_set(reterr, DIAG_CONFIG,
+		    "must be an absolute path, or a URI that OpenSSL can open, "
+		    "as pkcs11:object=NAME");
+	if (strcasestr(value, "pin-value") != NULL)
+		return diag_set(reterr, DIAG_CONFIG,
+		    "a PIN does not stand in this file: take pin-value out and "
+		    "write client_key_passphrase = file:/PATH");
+	return setting_word(into, s, value, reterr);
+}
+
+/* A word of its own, or what the machine's identities are told apart by. */
+static int
+set_identity(const struct setting_into *into, const struct setting *s,
+    const char *value, struct diag *reterr)
+{
+	static const char *const words[] = {
+		[IDENTITY_CLIENT_ID] = "client_id:",
+		[IDENTITY_OBJECT_ID] = "object_id:",
+		[IDENTITY_RESOURCE_ID] = "resource_id:",
+	};
+	struct account *a = setting_field(into, s);
+	struct setting id = { .where = offsetof(struct account, identity_id) };
+
+	if (strcmp(value, "system") == 0)
+		return 0;
+	for (size_t i = IDENTITY_CLIENT_ID; i < COUNT(words); i++) {
+		size_t n = strlen(words[i]);
+
+		if (strncmp(value, words[i], n) != 0 || value[n] == '\0')
+			continue;
+		a->identity = (enum identity_kind)i;
+		return setting_name(
+		    &(struct setting_into){ a, NULL }, &id, value + n, reterr);
+	}
+	return diag_set(reterr, DIAG_CONFIG,
+	    "must be system, client_id:ID, object_id:ID or resource_id:ID");
+}
+
+/* A mail address. */
+static int
+set_subject(const struct setting_into *into, const struct setting *s,
+    const char *value, struct diag *reterr)
+{
+	if (setting_check_name(value, true, reterr) < 0)
+		return -1;
+	return setting_word(into, s, value, reterr);
 }
 
 static int
@@ -75,13 +146,31 @@ const struct setting account_settings[] = {
 	{ "cloud", setting_borrowed, IN(query.cloud), 0, 0 },
 	{ "tenant", setting_borrowed, IN(query.tenant), 0, 0 },
 	{ "grant", set_grant, IN(query.grant), 0, 0 },
-	{ "client_id", setting_word, IN(a.client_id), 0, 0 },
-	{ "client_secret", set_client_secret, IN(a.client_secret), 0, 0 },
+	{ "client_id", setting_name, IN(a.client_id), 0, 0 },
+	{ "client_secret", set_secret, IN(a.client_secret), 0, 0 },
+	{ "client_secret_expires", setting_date, IN(a.client_secret_expires_at),
+	    0, 0 },
 	{ "client_auth", set_client_auth, IN(a.client_auth), 0, 0 },
+	{ "client_certificate", setting_path, IN(a.client_certificate), 0, 0 },
+	{ "client_key", set_client_key, IN(a.client_key), 0, 0 },
+	{ "client_key_passphrase", set_secret, IN(a.client_key_passphrase), 0,
+	    0 },
+	{ "assertion_algorithm", set_algorithm, IN(a.assertion_alg), 0, 0 },
+	{ "client_assertion_file", setting_path, IN(a.client_assertion_file), 0,
+	    0 },
+	{ "identity", set_identity, IN(a), 0, 0 },
+	{ "service_account_key", set_secret, IN(a.service_account_key), 0, 0 },
+	{ "subject", set_subject, IN(a.subject), 0, 0 },
 	{ "services", set_services, IN(query.services), 0, 0 },
 	{ "scope", setting_borrowed, IN(query.scope), 0, 0 },
 	{ "token_endpoint", setting_borrowed, IN(query.token_endpoint), 0, 0 },
 	{ "issuer", setting_borrowed, IN(query.issuer), 0, 0 },
+	{ "authorization_endpoint", setting_borrowed,
+	    IN(query.authorization_endpoint), 0, 0 },
+	{ "device_authorization_endpoint", setting_borrowed,
+	    IN(query.device_authorization_endpoint), 0, 0 },
+	{ "revocation_endpoint", setting_borrowed,
+	    IN(query.revocation_endpoint), 0, 0 },
 	{ "ca_file", setting_path, IN(a.ca_file), 0, 0 },
 	{ "min_life", setting_seconds, IN(a.min_life_s), 60, 86400 },
 	{ "insecure_http", setting_yesno, IN(a.insecure_http), 0, 0 },
@@ -133,7 +222,7 @@ account_draft_init(
 	*d = (struct account_draft){
 		.a = { .config = c, .line = line, .min_life_s = MIN_LIFE_S }
 	};
-	d->query.grant = GRANT_UNKNOWN;
+	d->query.grant = GRANT__COUNT; /* not known */
 }
 
 void
@@ -141,168 +230,6 @@ account_draft_wipe(struct account_draft *d)
 {
 	account_clear(&d->a);
 	*d = (struct account_draft){ .spoilt = true };
-}
-
-/* What account_finish() is busy with. */
-struct finish {
-	struct account_draft *d;
-	const unsigned *given;
-	account_complain *complain;
-	void *arg;
-	bool bad;
-};
-
-static unsigned
-line_of(const struct finish *f, const char *key)
-{
-	for (size_t i = 0; i < account_n_settings; i++)
-		if (strcmp(account_settings[i].key, key) == 0)
-			return f->given[i];
-	return 0;
-}
-
-/* A key that is missing is complained about at the section. */
-static void
-blame(struct finish *f, const char *key, struct diag *d)
-{
-	unsigned line = line_of(f, key);
-
-	if (d->kind != DIAG_NOMEM)
-		(void)diag_wrap(d, "account %s: '%s'", f->d->a.name, key);
-	f->complain(f->arg, line != 0 ? line : f->d->a.line, d);
-	f->bad = true;
-}
-
-static void
-blame_text(struct finish *f, const char *key, const char *text)
-{
-	struct diag d = DIAG_INIT;
-
-	(void)diag_set(&d, DIAG_CONFIG, "%s", text);
-	blame(f, key, &d);
-}
-
-static void
-check_required(struct finish *f)
-{
-	struct provider_query *q = &f->d->query;
-	const struct provider_info *info;
-
-	if (line_of(f, "provider") == 0) {
-		blame_text(f, "provider",
-		    "missing: write provider = microsoft, outlook.com, google "
-		    "or custom");
-		return;
-	}
-	info = provider_info(q->provider);
-	if (line_of(f, "client_id") == 0)
-		blame_text(f, "client_id",
-		    "missing: write the application's ID as registered with "
-		    "the provider");
-	/* Of an unknown provider, that is all there is to complain about. */
-	if (info == NULL ||
-	    (line_of(f, "grant") == 0 &&
-		(info->grants & 1U << GRANT_CLIENT_CREDENTIALS) == 0))
-		q->grant = GRANT_REFRESH_TOKEN;
-	else if (line_of(f, "grant") == 0)
-		blame_text(f, "grant",
-		    "missing: write refresh_token (somebody logs in once) or "
-		    "client_credentials (the application itself)");
-}
-
-static void
-check_secret(struct finish *f)
-{
-	const struct provider_query *q = &f->d->query;
-	const struct provider_info *info = provider_info(q->provider);
-
-	f->d->a.client_secret.line = line_of(f, "client_secret");
-	if (f->d->a.client_secret.line != 0)
-		return;
-	if (q->grant == GRANT_CLIENT_CREDENTIALS)
-		blame_text(f, "client_secret",
-		    "missing: grant = client_credentials needs it; write "
-		    "client_secret = file:/PATH");
-	else if (info != NULL && info->needs_secret)
-		blame_text(f, "client_secret",
-		    "missing: this provider asks even desktop applications "
-		    "for it; write client_secret = file:/PATH");
-	else if (f->d->a.client_auth == CLIENT_AUTH_BASIC)
-		blame_text(f, "client_auth",
-		    "basic needs a client_secret: add it or take this out");
-}
-
-static void
-check_url(struct finish *f, const char *key, const char *url)
-{
-	struct diag d = DIAG_INIT;
-
-	if (url != NULL &&
-	    provider_check_url(url, f->d->a.insecure_http, &d) < 0)
-		blame(f, key, &d);
-}
-
-/* Moves what the provider's preset says into the account. */
-static void
-resolve(struct finish *f)
-{
-	struct provider_query *q = &f->d->query;
-	struct account *a = &f->d->a;
-	struct provider_preset p = PROVIDER_PRESET_INIT;
-	const char *key = NULL;
-	struct diag d = DIAG_INIT;
-
-	if (provider_resolve(q, &p, &key, &d) < 0) {
-		blame(f, key != NULL ? key : "provider", &d);
-		return;
-	}
-	a->token_endpoint = take_ptr(&p.token_endpoint);
-	a->authorization_endpoint = take_ptr(&p.authorization_endpoint);
-	a->device_authorization_endpoint =
-	    take_ptr(&p.device_authorization_endpoint);
-	a->revocation_endpoint = take_ptr(&p.revocation_endpoint);
-	a->scope = take_ptr(&p.scope);
-	a->provider = strdup(q->provider);
-	if (q->issuer != NULL)
-		a->issuer = strdup(q->issuer);
-	a->grant = q->grant;
-	a->services = q->services;
-	if (a->provider == NULL || (a->issuer == NULL) != (q->issuer == NULL)) {
-		(void)diag_nomem(&d);
-		blame(f, "provider", &d);
-	}
-}
-
-struct account *
-account_finish(struct account_draft *d, const unsigned *given,
-    account_complain *complain, void *arg)
-{
-	struct finish f = { d, given, complain, arg, false };
-	struct account *a;
-
-	check_required(&f);
-	if (d->query.provider != NULL)
-		check_secret(&f);
-	check_url(&f, "token_endpoint", d->query.token_endpoint);
-	check_url(&f, "issuer", d->query.issuer);
-	/* What a refused value would only make worse is not looked at. */
-	if (d->query.provider != NULL && d->query.grant != GRANT_UNKNOWN &&
-	    (d->query.services != 0 || line_of(&f, "services") == 0))
-		resolve(&f);
-	if (f.bad || d->spoilt)
-		return NULL;
-
-	a = malloc(sizeof(*a));
-	if (a == NULL) {
-		struct diag nomem = DIAG_INIT;
-
-		(void)diag_nomem(&nomem);
-		complain(arg, d->a.line, &nomem);
-		return NULL;
-	}
-	*a = d->a;
-	d->a = (struct account){ .line = a->line };
-	return a;
 }
 
 /* FNV-1a; the end of a string counts too, so that "a","b" is not "ab","". */
@@ -323,5 +250,9 @@ account_binding(const struct account *a)
 	h = hash_string(h, a->issuer);
 	h = hash_string(h, a->client_id);
 	h = hash_string(h, a->scope);
+	if (a->grant == GRANT_JWT_BEARER)
+		h = hash_string(h, a->subject);
+	if (a->grant == GRANT_MANAGED_IDENTITY)
+		h = hash_string(h + a->identity, a->identity_id);
 	return (int64_t)(h >> 1) | 1;
 }

@@ -1,6 +1,6 @@
 /*
- * account.h - one account of the configuration: its keys, and whether they
- * make sense together.
+ * account.h - one account of the configuration: its keys, and what they fill
+ * in.  Whether they make sense together is account_check.h's business.
  */
 #ifndef CORE_ACCOUNT_H
 #define CORE_ACCOUNT_H
@@ -36,9 +36,10 @@ struct account {
 	char *provider;		/* the word in the file */
 	enum grant_type grant;
 	unsigned services;	/* of enum service; 0: any */
-	char *client_id;
+	char *client_id;	/* NULL: managed identity, jwt_bearer */
 	struct secret_ref client_secret;
-	int64_t client_secret_expires_at; /* 0: not said */
+	int64_t client_secret_expires_at; /* when the day begins, UTC; 0: not
+					 * said */
 	enum client_auth client_auth;
 	char *client_certificate;	/* a path; NULL: none */
 	char *client_key;	/* a path or a store's URI; NULL: in the file of
@@ -52,7 +53,8 @@ struct account {
 	char *subject;		/* jwt_bearer: the mailbox */
 	char *cloud;		/* as written; NULL: not given */
 	char *tenant;		/* the same */
-	char *token_endpoint;	/* resolved; NULL: ask the issuer */
+	char *token_endpoint;	/* resolved; NULL: ask the issuer; both NULL:
+				 * managed identity */
 	char *authorization_endpoint;	/* these three: NULL: none known */
 	char *device_authorization_endpoint;
 	char *revocation_endpoint;
@@ -80,22 +82,14 @@ extern const size_t account_n_settings;
 
 void account_draft_init(struct account_draft *d, const struct config *c,
 	unsigned line);
-/* Also after account_finish(). */
+/* Also after account_finish() of account_check.h. */
 void account_draft_wipe(struct account_draft *d);
 
-/* Hears what is wrong with the section; line is where to look. */
-typedef void account_complain(void *arg, unsigned line, const struct diag *d);
-
-/*
- * Checks the section as a whole; given[i] is the line of the key in row i of
- * the table, 0 if there was none.  Returns the account, or NULL after at
- * least one complaint or if the draft is spoilt.
- */
-struct account *account_finish(struct account_draft *d, const unsigned *given,
-	account_complain *complain, void *arg);
 /*
  * A number that differs, in all likelihood, when a token would be asked for
- * differently: by another endpoint, issuer, client, scope or grant.  Never 0.
+ * differently: by another endpoint, issuer, client, scope or grant, for another
+ * mailbox or by another of a machine's identities.  Not when the credential is
+ * another one: what it gets is the same.  Never 0.
  */
 int64_t account_binding(const struct account *a);
 

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "account_check.h"
 #include "inifile.h"
 #include "wire.h"
 

@@ -1,9 +1,10 @@
 #include "provider.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "cloud.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -23,33 +24,6 @@ static const struct {
 	{ "imap", SERVICE_IMAP },
 	{ "pop", SERVICE_POP },
 	{ "pop3", SERVICE_POP },
-};
-
-/*
- * Microsoft 365 by cloud.  Applications are registered in each separately.
- * The mail resource of dod is what Microsoft's own scripts use, but no page
- * of theirs says so; `scope` overrides it.
- */
-static const struct cloud {
-	const char *name;
-	const char *login;     /* host of the token endpoint */
-	const char *delegated; /* base of the delegated scopes */
-	const char *resource;  /* of app-only tokens */
-	const char *mailbox;   /* IMAP and POP */
-	const char *smtp;      /* NULL: not documented */
-} clouds[] = {
-	{ "global", "login.microsoftonline.com", "https://outlook.office.com",
-	    "https://outlook.office365.com", "outlook.office365.com",
-	    "smtp.office365.com" },
-	{ "gcc-high", "login.microsoftonline.us",
-	    "https://outlook.office365.us", "https://outlook.office365.us",
-	    "outlook.office365.us", "smtp.office365.us" },
-	{ "dod", "login.microsoftonline.us", "https://outlook-dod.office365.us",
-	    "https://outlook-dod.office365.us", "outlook-dod.office365.us",
-	    NULL },
-	{ "china", "login.partner.microsoftonline.cn",
-	    "https://partner.outlook.cn", "https://partner.outlook.cn",
-	    "partner.outlook.cn", "smtp.partner.outlook.cn" },
 };
 
 typedef int resolver(const struct provider_query *q,
@@ -81,32 +55,6 @@ static const struct preset {
 	    resolve_custom },
 };
 
-static const char *const grant_names[] = {
-	[GRANT_REFRESH_TOKEN] = "refresh_token",
-	[GRANT_CLIENT_CREDENTIALS] = "client_credentials",
-	[GRANT_WORKLOAD_IDENTITY] = "workload_identity",
-	[GRANT_MANAGED_IDENTITY] = "managed_identity",
-	[GRANT_JWT_BEARER] = "jwt_bearer",
-};
-_Static_assert(COUNT(grant_names) == GRANT__COUNT, "one word per grant");
-
-const char *
-grant_name(enum grant_type g)
-{
-	return g < GRANT__COUNT ? grant_names[g] : "?";
-}
-
-bool
-grant_name_parse(const char *word, enum grant_type *ret)
-{
-	for (size_t i = 0; i < COUNT(grant_names); i++)
-		if (strcmp(grant_names[i], word) == 0) {
-			*ret = (enum grant_type)i;
-			return true;
-		}
-	return false;
-}
-
 unsigned
 service_parse(const char *word)
 {
@@ -134,17 +82,6 @@ preset_find(const char *name)
 	return NULL;
 }
 
-static const struct cloud *
-cloud_find(const char *name)
-{
-	if (name == NULL)
-		return &clouds[0];
-	for (size_t i = 0; i < COUNT(clouds); i++)
-		if (strcmp(clouds[i].name, name) == 0)
-			return &clouds[i];
-	return NULL;
-}
-
 const struct provider_info *
 provider_info(const char *provider)
 {
@@ -165,7 +102,7 @@ provider_mail_host(const char *provider, const char *cloud, enum service s)
 		return s == SERVICE_SMTP ? c->smtp : c->mailbox;
 	if (p->resolve == resolve_outlook)
 		return s == SERVICE_SMTP ? "smtp-mail.outlook.com" :
-					   clouds[0].mailbox;
+					   cloud_find(NULL)->mailbox;
 	if (p->resolve == resolve_google)
 		return s == SERVICE_SMTP ? "smtp.gmail.com" :
 		       s == SERVICE_IMAP ? "imap.gmail.com" :
@@ -201,28 +138,6 @@ scope_ok(const char *s)
 	return true;
 }
 
-/* It becomes a part of the endpoint's path, so no "..", no "/", no "?". */
-static bool
-tenant_ok(const char *s)
-{
-	if (!isalnum((unsigned char)*s) || strlen(s) > 253 ||
-	    strstr(s, "..") != NULL)
-		return false;
-	for (; *s != '\0'; s++)
-		if (!isascii((unsigned char)*s) ||
-		    (!isalnum((unsigned char)*s) && *s != '.' && *s != '-'))
-			return false;
-	return true;
-}
-
-static bool
-tenant_is_shared(const char *s)
-{
-	return strcasecmp(s, "common") == 0 ||
-	       strcasecmp(s, "organizations") == 0 ||
-	       strcasecmp(s, "consumers") == 0;
-}
-
 /* What a mailbox's owner is asked for, and no more. */
 static char *
 delegated_scope(const struct cloud *c, unsigned wanted)
@@ -242,45 +157,61 @@ delegated_scope(const struct cloud *c, unsigned wanted)
 	return s;
 }
 
-static char *
-microsoft_endpoint(const struct cloud *c, const char *tenant, const char *name)
-{
-	char *url;
-
-	if (asprintf(&url, "https://%s/%s/oauth2/v2.0/%s", c->login, tenant,
-		name) < 0)
-		return NULL;
-	return url;
-}
-
 /* The scope of the query, if it gives one, else the cloud's. */
 static int
-fill_microsoft(const struct provider_query *q, const struct cloud *c,
-    const char *tenant, struct provider_preset *ret, const char **badkey,
-    struct diag *reterr)
+fill_scope(const struct provider_query *q, const struct cloud *c,
+    struct provider_preset *ret, const char **badkey, struct diag *reterr)
 {
 	if (q->scope == NULL && q->grant == GRANT_REFRESH_TOKEN &&
 	    q->services == 0)
 		return bad(badkey, "services", reterr,
 		    "missing: write what the token is for, as in "
 		    "services = smtp (of smtp, imap and pop)");
-
-	ret->token_endpoint = microsoft_endpoint(c, tenant, "token");
-	ret->authorization_endpoint =
-	    microsoft_endpoint(c, tenant, "authorize");
-	ret->device_authorization_endpoint =
-	    microsoft_endpoint(c, tenant, "devicecode");
 	if (q->scope != NULL)
 		ret->scope = strdup(q->scope);
 	else if (q->grant == GRANT_REFRESH_TOKEN)
 		ret->scope = delegated_scope(c, q->services);
 	else if (asprintf(&ret->scope, "%s/.default", c->resource) < 0)
 		ret->scope = NULL;
+	return ret->scope != NULL ? 0 : diag_nomem(reterr);
+}
+
+static int
+fill_endpoints(const struct cloud *c, const char *tenant,
+    struct provider_preset *ret, struct diag *reterr)
+{
+	ret->token_endpoint = cloud_endpoint(c, tenant, "token");
+	ret->authorization_endpoint = cloud_endpoint(c, tenant, "authorize");
+	ret->device_authorization_endpoint =
+	    cloud_endpoint(c, tenant, "devicecode");
 	if (ret->token_endpoint == NULL ||
 	    ret->authorization_endpoint == NULL ||
-	    ret->device_authorization_endpoint == NULL || ret->scope == NULL)
+	    ret->device_authorization_endpoint == NULL)
 		return diag_nomem(reterr);
 	return 0;
+}
+
+/* Of a grant that asks the login host: a managed identity does not. */
+static int
+check_tenant(
+    const struct provider_query *q, const char **badkey, struct diag *reterr)
+{
+	if (q->tenant == NULL)
+		return bad(badkey, "tenant", reterr,
+		    "missing: write the directory's GUID or a domain of it, as "
+		    "shown under Entra ID > Overview");
+	if (!tenant_ok(q->tenant))
+		return bad(badkey, "tenant", reterr,
+		    "is neither a GUID nor a domain: write what Entra ID > "
+		    "Overview shows");
+	if (q->grant == GRANT_REFRESH_TOKEN || !tenant_is_shared(q->tenant))
+		return 0;
+	*badkey = "tenant";
+	return diag_set(reterr, DIAG_CONFIG,
+	    "%s needs one directory: write its GUID or a domain of it, as "
+	    "shown under Entra ID > Overview, instead of common, "
+	    "organizations or consumers",
+	    grant_name(q->grant));
 }
 
 static int
@@ -292,27 +223,23 @@ resolve_microsoft(const struct provider_query *q, struct provider_preset *ret,
 	if (c == NULL)
 		return bad(badkey, "cloud", reterr,
 		    "unknown: write global, gcc-high, dod or china");
-	if (q->tenant == NULL)
-		return bad(badkey, "tenant", reterr,
-		    "missing: write the directory's GUID or a domain of it, as "
-		    "shown under Entra ID > Overview");
-	if (!tenant_ok(q->tenant))
-		return bad(badkey, "tenant", reterr,
-		    "is neither a GUID nor a domain: write what Entra ID > "
-		    "Overview shows");
-	if (q->grant != GRANT_REFRESH_TOKEN && tenant_is_shared(q->tenant))
-		return bad(badkey, "tenant", reterr,
-		    "client_credentials needs one directory: write its GUID or "
-		    "a domain of it, as shown under Entra ID > Overview, "
-		    "instead of common, organizations or consumers");
-	return fill_microsoft(q, c, q->tenant, ret, badkey, reterr);
+	if (q->grant == GRANT_MANAGED_IDENTITY)
+		return fill_scope(q, c, ret, badkey, reterr);
+	if (check_tenant(q, badkey, reterr) < 0 ||
+	    fill_scope(q, c, ret, badkey, reterr) < 0)
+		return -1;
+	return fill_endpoints(c, q->tenant, ret, reterr);
 }
 
 static int
 resolve_outlook(const struct provider_query *q, struct provider_preset *ret,
     const char **badkey, struct diag *reterr)
 {
-	return fill_microsoft(q, &clouds[0], "consumers", ret, badkey, reterr);
+	const struct cloud *c = cloud_find(NULL);
+
+	if (fill_scope(q, c, ret, badkey, reterr) < 0)
+		return -1;
+	return fill_endpoints(c, "consumers", ret, reterr);
 }
 
 static int
@@ -347,7 +274,12 @@ static int
 resolve_custom(const struct provider_query *q, struct provider_preset *ret,
     const char **badkey, struct diag *reterr)
 {
-	if (q->token_endpoint == NULL && q->issuer == NULL)
+	if (q->grant == GRANT_MANAGED_IDENTITY && q->scope == NULL)
+		return bad(badkey, "scope", reterr,
+		    "missing: write the resource that the token is for, as in "
+		    "scope = https://HOST/.default");
+	if (q->grant != GRANT_MANAGED_IDENTITY && q->token_endpoint == NULL &&
+	    q->issuer == NULL)
 		return bad(badkey, "token_endpoint", reterr,
 		    "missing: a custom provider needs token_endpoint, or "
 		    "issuer to find it by discovery");
@@ -361,6 +293,49 @@ resolve_custom(const struct provider_query *q, struct provider_preset *ret,
 	    !copy(&ret->revocation_endpoint, q->revocation_endpoint) ||
 	    !copy(&ret->scope, q->scope))
 		return diag_nomem(reterr);
+	return 0;
+}
+
+/* Its keys that only a custom provider may have; NULL: none is given. */
+static const char *
+endpoint_key(const struct provider_query *q)
+{
+	return q->token_endpoint != NULL ? "token_endpoint" :
+	       q->issuer != NULL	 ? "issuer" :
+	       q->authorization_endpoint != NULL ?
+				   "authorization_endpoint" :
+	       q->device_authorization_endpoint != NULL ?
+				   "device_authorization_endpoint" :
+	       q->revocation_endpoint != NULL ? "revocation_endpoint" :
+						NULL;
+}
+
+static int
+check_grant(const struct preset *p, const struct provider_query *q,
+    const char **badkey, struct diag *reterr)
+{
+	char list[GRANT_LIST_SIZE];
+
+	if ((p->info.grants & 1U << q->grant) != 0)
+		return 0;
+	*badkey = "grant";
+	return diag_set(reterr, DIAG_CONFIG, "this provider takes grant = %s",
+	    grant_list(p->info.grants, list));
+}
+
+static int
+check_scope(
+    const struct provider_query *q, const char **badkey, struct diag *reterr)
+{
+	if (q->scope != NULL && !scope_ok(q->scope))
+		return bad(badkey, "scope", reterr,
+		    "has a character that RFC 6749 does not allow: write "
+		    "words separated by blanks, without quotes");
+	if (q->scope != NULL && q->grant == GRANT_MANAGED_IDENTITY &&
+	    strchr(q->scope, ' ') != NULL)
+		return bad(badkey, "scope", reterr,
+		    "a managed identity takes one resource: write one word, as "
+		    "in scope = https://HOST/.default");
 	return 0;
 }
 
@@ -378,23 +353,13 @@ check_query(const struct preset *p, const struct provider_query *q,
 	if (!p->has_tenant && q->cloud != NULL)
 		return bad(badkey, "cloud", reterr,
 		    "only provider = microsoft has one: take it out");
-	if (!p->has_endpoint && q->token_endpoint != NULL)
-		return bad(badkey, "token_endpoint", reterr,
+	if (!p->has_endpoint && endpoint_key(q) != NULL)
+		return bad(badkey, endpoint_key(q), reterr,
 		    "this provider's is known: take it out, or write "
 		    "provider = custom");
-	if (!p->has_endpoint && q->issuer != NULL)
-		return bad(badkey, "issuer", reterr,
-		    "this provider's is known: take it out, or write "
-		    "provider = custom");
-	if ((p->info.grants & 1U << q->grant) == 0)
-		return bad(badkey, "grant", reterr,
-		    "this provider has no such grant: see "
-		    "mailtoken.conf(5)");
-	if (q->scope != NULL && !scope_ok(q->scope))
-		return bad(badkey, "scope", reterr,
-		    "has a character that RFC 6749 does not allow: write "
-		    "words separated by blanks, without quotes");
-	return 0;
+	if (check_grant(p, q, badkey, reterr) < 0)
+		return -1;
+	return check_scope(q, badkey, reterr);
 }
 
 int

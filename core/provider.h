@@ -11,22 +11,7 @@
 #include <stdbool.h>
 
 #include "diag.h"
-
-/* Where tokens come from.  All but the first are app-only. */
-enum grant_type {
-	GRANT_REFRESH_TOKEN,	/* delegated: somebody logged in once (RFC
-				 * 6749 section 6) */
-	GRANT_CLIENT_CREDENTIALS, /* secret or certificate (section 4.4) */
-	GRANT_WORKLOAD_IDENTITY, /* the same with somebody else's assertion, from
-				 * a file (RFC 7523 section 2.2) */
-	GRANT_MANAGED_IDENTITY,	/* Azure gives it to the machine */
-	GRANT_JWT_BEARER,	/* Google's service account, for one mailbox
-				 * (RFC 7523 section 2.1) */
-	GRANT__COUNT
-};
-/* The word in the configuration, "client_credentials" and so on. */
-const char *grant_name(enum grant_type g);
-bool grant_name_parse(const char *word, enum grant_type *ret);
+#include "grant_type.h"
 
 /* What a token is for.  A set of these, ored. */
 enum service {
@@ -65,7 +50,8 @@ struct provider_query {
 				 * "custom" */
 	const char *cloud;	/* microsoft: "global" (default), "gcc-high",
 				 * "dod", "china" */
-	const char *tenant;	/* microsoft: GUID or domain; required */
+	const char *tenant;	/* microsoft: GUID or domain; required but for
+				 * a managed identity */
 	enum grant_type grant;
 	unsigned services;	/* of enum service */
 	const char *scope;	/* overrides the preset */
@@ -78,7 +64,8 @@ struct provider_query {
 };
 
 struct provider_preset {
-	char *token_endpoint;	/* NULL if the issuer must be asked first */
+	char *token_endpoint;	/* NULL if the issuer must be asked first, and
+				 * of a managed identity, as the next three */
 	char *authorization_endpoint;		/* these three: NULL if there */
 	char *device_authorization_endpoint;	/* is none, or the issuer */
 	char *revocation_endpoint;		/* must be asked */

@@ -1,10 +1,11 @@
 #include "setting.h"
 
 #include <inttypes.h>
-#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
+#include <time.h>
 
 #define SOCKETS_MAX   32
 #define SUN_PATH_SIZE sizeof(((struct sockaddr_un *)NULL)->sun_path)
@@ -45,6 +46,27 @@ setting_word(const struct setting_into *into, const struct setting *s,
 	if (strpbrk(value, " \t") != NULL)
 		return diag_set(reterr, DIAG_CONFIG,
 		    "must be one word: take the blank out");
+	return set_copy(setting_field(into, s), value, reterr);
+}
+
+int
+setting_check_name(const char *value, bool apostrophe, struct diag *reterr)
+{
+	for (const char *p = value; *p != '\0'; p++)
+		if (*p <= ' ' || *p > '~' || strchr("\"\\`", *p) != NULL ||
+		    (*p == '\'' && !apostrophe))
+			return diag_set(reterr, DIAG_CONFIG,
+			    "must be printable ASCII without blanks, quotes "
+			    "and backslashes");
+	return 0;
+}
+
+int
+setting_name(const struct setting_into *into, const struct setting *s,
+    const char *value, struct diag *reterr)
+{
+	if (setting_check_name(value, false, reterr) < 0)
+		return -1;
 	return set_copy(setting_field(into, s), value, reterr);
 }
 
@@ -123,6 +145,33 @@ setting_count(const struct setting_into *into, const struct setting *s,
 		    s->min, s->max);
 	*slot = (unsigned)n;
 	return 0;
+}
+
+int
+setting_date(const struct setting_into *into, const struct setting *s,
+    const char *value, struct diag *reterr)
+{
+	int64_t *slot = setting_field(into, s);
+	struct tm t = { .tm_isdst = 0 };
+	int month = 0, day = 0, end = 0;
+	time_t when;
+
+	/* timegm() would take the 30th of February for a day of March. */
+	if (strspn(value, "0123456789-") == 10 && strlen(value) == 10 &&
+	    sscanf(value, "%4d-%2d-%2d%n", &t.tm_year, &month, &day, &end) ==
+		3 &&
+	    end == 10 && t.tm_year >= 1970) {
+		t.tm_year -= 1900;
+		t.tm_mon = month - 1;
+		t.tm_mday = day;
+		when = timegm(&t);
+		if (when >= 0 && t.tm_mon == month - 1 && t.tm_mday == day) {
+			*slot = when;
+			return 0;
+		}
+	}
+	return diag_set(reterr, DIAG_CONFIG,
+	    "must be a day: write YYYY-MM-DD, as in 2027-03-31");
 }
 
 int

@@ -5,6 +5,7 @@
 #ifndef CORE_SETTING_H
 #define CORE_SETTING_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -36,18 +37,32 @@ int setting_borrowed(const struct setting_into *into, const struct setting *s,
 	const char *value, struct diag *reterr);	/* const char * */
 int setting_word(const struct setting_into *into, const struct setting *s,
 	const char *value, struct diag *reterr);	/* char * */
+int setting_name(const struct setting_into *into, const struct setting *s,
+	const char *value, struct diag *reterr);	/* char *, see below */
 int setting_path(const struct setting_into *into, const struct setting *s,
 	const char *value, struct diag *reterr);	/* char *, absolute */
 int setting_seconds(const struct setting_into *into, const struct setting *s,
 	const char *value, struct diag *reterr);	/* int64_t */
 int setting_count(const struct setting_into *into, const struct setting *s,
 	const char *value, struct diag *reterr);	/* unsigned */
+int setting_date(const struct setting_into *into, const struct setting *s,
+	const char *value, struct diag *reterr);	/* int64_t: when the day
+							 * begins, UTC */
 int setting_yesno(const struct setting_into *into, const struct setting *s,
 	const char *value, struct diag *reterr);	/* bool */
 int setting_rules(const struct setting_into *into, const struct setting *s,
 	const char *value, struct diag *reterr);	/* struct rules */
 int setting_sockets(const struct setting_into *into, const struct setting *s,
 	const char *value, struct diag *reterr);	/* char **, see below */
+
+/*
+ * A name that another party gave, an application's ID for one: printable
+ * ASCII without blanks, quotes and backslashes, since it is put into requests
+ * and into commands to copy.  An apostrophe is taken if a mail address may
+ * have it.
+ */
+int setting_check_name(const char *value, bool apostrophe,
+	struct diag *reterr);
 
 /*
  * Paths of sockets, separated by blanks; *ret is a NULL-ended list for

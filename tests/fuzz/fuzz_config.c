@@ -24,23 +24,67 @@ hear(void *arg, const struct diag *d)
 		abort();
 }
 
+/* Each grant has what it is asked with. */
+static bool
+grant_complete(const struct account *a)
+{
+	bool secret = a->client_secret.kind != SECRET_REF_NONE;
+	bool cert = a->client_certificate != NULL;
+
+	switch (a->grant) {
+	case GRANT_REFRESH_TOKEN:
+		return a->client_id != NULL && !(secret && cert);
+	case GRANT_CLIENT_CREDENTIALS:
+		return a->client_id != NULL && secret != cert;
+	case GRANT_WORKLOAD_IDENTITY:
+		return a->client_id != NULL && !secret && !cert &&
+		       a->client_assertion_file != NULL;
+	case GRANT_MANAGED_IDENTITY:
+		return a->client_id == NULL && !secret && !cert &&
+		       a->scope != NULL && strchr(a->scope, ' ') == NULL &&
+		       (a->identity == IDENTITY_SYSTEM) ==
+			   (a->identity_id == NULL);
+	case GRANT_JWT_BEARER:
+		return a->client_id == NULL && !secret && !cert &&
+		       a->service_account_key.kind != SECRET_REF_NONE &&
+		       a->subject != NULL;
+	case GRANT__COUNT:
+		break;
+	}
+	return false;
+}
+
+static void
+check_endpoints(const struct account *a)
+{
+	const char *const urls[] = { a->token_endpoint, a->issuer,
+		a->authorization_endpoint, a->device_authorization_endpoint,
+		a->revocation_endpoint };
+	struct diag d = DIAG_INIT;
+	size_t n = 0;
+
+	for (size_t i = 0; i < sizeof(urls) / sizeof(urls[0]); i++) {
+		if (urls[i] == NULL)
+			continue;
+		n++;
+		if (provider_check_url(urls[i], a->insecure_http, &d) < 0)
+			abort();
+	}
+	if (a->grant == GRANT_MANAGED_IDENTITY ?
+		n > 0 :
+		(a->token_endpoint == NULL) == (a->issuer == NULL))
+		abort();
+}
+
 static void
 check_account(const struct config *c, const struct account *a)
 {
-	struct diag d = DIAG_INIT;
-
 	if (!wire_account_ok(a->name) || config_account(c, a->name) != a ||
-	    a->config != c || a->client_id == NULL || a->line == 0)
+	    a->config != c || a->line == 0 || account_binding(a) <= 0)
 		abort();
-	if ((a->token_endpoint == NULL) == (a->issuer == NULL))
+	if (!grant_complete(a))
 		abort();
-	if (provider_check_url(
-		a->issuer != NULL ? a->issuer : a->token_endpoint,
-		a->insecure_http, &d) < 0)
-		abort();
-	if (a->grant == GRANT_CLIENT_CREDENTIALS &&
-	    a->client_secret.kind == SECRET_REF_NONE)
-		abort();
+	check_endpoints(a);
 	if (a->min_life_s < 60 || a->min_life_s > 86400)
 		abort();
 }

@@ -46,6 +46,28 @@ parse(const char *text, struct heard *h)
 	"tenant = contoso.example\n"   \
 	"client_id = 1111\n"           \
 	"client_secret = file:/nonexistent/secret\n" line "\n"
+#define CERT(line)                     \
+	"[account a]\n"                \
+	"provider = microsoft\n"       \
+	"grant = client_credentials\n" \
+	"tenant = contoso.example\n"   \
+	"client_id = 1111\n"           \
+	"client_certificate = /nonexistent/c.pem\n" line "\n"
+#define MANAGED(line)                \
+	"[account a]\n"              \
+	"provider = microsoft\n"     \
+	"grant = managed_identity\n" \
+	"services = smtp\n" line "\n"
+#define GOOGLE(line)                            \
+	"[account a]\n"                         \
+	"provider = google\n"                   \
+	"grant = jwt_bearer\n"                  \
+	"service_account_key = credential:sa\n" \
+	"subject = o'brien@example.com\n" line "\n"
+#define FEDERATED                \
+	"[account a]\n"          \
+	"provider = microsoft\n" \
+	"grant = workload_identity\n"
 #define CUSTOM(line)              \
 	"[account a]\n"           \
 	"provider = custom\n"     \
@@ -55,7 +77,7 @@ parse(const char *text, struct heard *h)
 /* Values that must not be quoted begin with PaSs. */
 static const struct {
 	const char *name, *text;
-	const char *says[4]; /* each complaint begins or goes on so */
+	const char *says[5]; /* each complaint begins or goes on so */
 } bad[] = {
 	/* lines */
 	{ "no section", "user = x\n",
@@ -187,8 +209,8 @@ static const struct {
 	{ "google, app-only",
 	    "[account a]\nprovider = google\nclient_id = 1\n"
 	    "client_secret = credential:x\ngrant = client_credentials\n",
-	    { "m.conf:5: account a: 'grant': this provider has no "
-	      "such grant: see mailtoken.conf(5)" } },
+	    { "m.conf:5: account a: 'grant': this provider takes grant = "
+	      "refresh_token or jwt_bearer" } },
 	{ "bad grant",
 	    CUSTOM("token_endpoint = https://a.example/\n"
 		   "[account b]\nprovider = custom\n"
@@ -251,6 +273,148 @@ static const struct {
 	    { "m.conf:7: 'min_life': must be from 60" } },
 	{ "insecure_http", APP("insecure_http = true"),
 	    { "m.conf:7: 'insecure_http': must be yes or no" } },
+	/* of some grants only */
+	{ "secret and certificate", APP("client_certificate = /PaSs"),
+	    { "m.conf:7: account a: 'client_certificate': given besides "
+	      "client_secret" } },
+	{ "neither",
+	    "[account a]\nprovider = custom\ngrant = client_credentials\n"
+	    "client_id = 1\ntoken_endpoint = https://a.example/\n"
+	    "client_key = /PaSs\nassertion_algorithm = RS256\n"
+	    "client_key_passphrase = file:/PaSs\n"
+	    "client_secret_expires = 2027-01-01\n",
+	    { "m.conf:1: account a: 'client_secret': missing: grant = "
+	      "client_credentials needs it or a client_certificate",
+		"m.conf:9: account a: 'client_secret_expires': goes with "
+		"client_secret only",
+		"m.conf:6: account a: 'client_key': goes with "
+		"client_certificate only",
+		"m.conf:8: account a: 'client_key_passphrase': goes",
+		"m.conf:7: account a: 'assertion_algorithm': goes" } },
+	{ "both, somebody logged in",
+	    CUSTOM("token_endpoint = https://a.example/\n"
+		   "client_secret = credential:x\nclient_certificate = /PaSs"),
+	    { "m.conf:7: account a: 'client_certificate': given besides" } },
+	{ "basic with a certificate", CERT("client_auth = basic"),
+	    { "m.conf:7: account a: 'client_auth': basic needs a "
+	      "client_secret" } },
+	{ "relative certificate",
+	    CUSTOM("issuer = https://a.example\nclient_certificate = PaSs"),
+	    { "m.conf:6: 'client_certificate': must be an absolute path" } },
+	{ "relative key", CERT("client_key = PaSs.pem"),
+	    { "m.conf:7: 'client_key': must be an absolute path, or a URI" } },
+	{ "one letter is no scheme", CERT("client_key = c:PaSs"),
+	    { "m.conf:7: 'client_key': must be an absolute path" } },
+	{ "a PIN", CERT("client_key = pkcs11:object=k?Pin-Value=PaSs"),
+	    { "m.conf:7: 'client_key': a PIN does not stand in this file" } },
+	{ "passphrase in the file", CERT("client_key_passphrase = PaSs"),
+	    { "m.conf:7: 'client_key_passphrase': a secret does not stand" } },
+	{ "algorithm", CERT("assertion_algorithm = HS256"),
+	    { "m.conf:7: 'assertion_algorithm': must be PS256 or RS256" } },
+	{ "no such day", APP("client_secret_expires = 2027-02-30"),
+	    { "m.conf:7: 'client_secret_expires': must be a day: write "
+	      "YYYY-MM-DD" } },
+	{ "day the other way", APP("client_secret_expires = 31.03.2027"),
+	    { "m.conf:7: 'client_secret_expires': must be a day" } },
+	{ "half a day", APP("client_secret_expires = 2027-1-011"),
+	    { "m.conf:7: 'client_secret_expires': must be a day" } },
+	{ "month of a minus", APP("client_secret_expires = 2027--1-01"),
+	    { "m.conf:7: 'client_secret_expires': must be a day" } },
+	{ "quotes in an ID",
+	    CUSTOM("issuer = https://a.example\n"
+		   "[account b]\nprovider = google\n"
+		   "client_id = \"PaSs\"\n"
+		   "client_secret = credential:x"),
+	    { "m.conf:8: 'client_id': must be printable ASCII without blanks, "
+	      "quotes and backslashes" } },
+	{ "apostrophe in an ID",
+	    "[account a]\nprovider = google\nclient_id = a'b\n"
+	    "client_secret = credential:x",
+	    { "m.conf:3: 'client_id': must be printable ASCII" } },
+	{ "federation's file",
+	    CUSTOM("issuer = https://a.example\n"
+		   "client_assertion_file = /PaSs"),
+	    { "m.conf:6: account a: 'client_assertion_file': does not go with "
+	      "grant = refresh_token, only with workload_identity: take it "
+	      "out" } },
+	{ "federated, all missing", FEDERATED,
+	    { "m.conf:1: account a: 'client_id': missing: write it, or set "
+	      "AZURE_CLIENT_ID in the environment",
+		"m.conf:1: account a: 'tenant': missing: write it, or set "
+		"AZURE_TENANT_ID in",
+		"m.conf:1: account a: 'client_assertion_file': missing: write "
+		"it, or set AZURE_FEDERATED_TOKEN_FILE in" } },
+	{ "federated, a secret",
+	    FEDERATED "client_id = 1\ntenant = a.example\n"
+		      "client_assertion_file = /x\n"
+		      "client_secret = credential:PaSs",
+	    { "m.conf:7: account a: 'client_secret': does not go with grant = "
+	      "workload_identity, only with refresh_token or "
+	      "client_credentials" } },
+	{ "federated elsewhere",
+	    "[account a]\nprovider = custom\ngrant = workload_identity\n"
+	    "token_endpoint = https://a.example/\n",
+	    { "m.conf:1: account a: 'client_id': missing: write the appl",
+		"m.conf:1: account a: 'client_assertion_file': missing: write "
+		"the path" } },
+	{ "managed identity's client_id", MANAGED("client_id = PaSs"),
+	    { "m.conf:5: account a: 'client_id': does not go with grant = "
+	      "managed_identity, only with refresh_token, client_credentials "
+	      "or workload_identity: take it out; a managed identity is "
+	      "chosen by identity = client_id:ID" } },
+	{ "managed identity's tenant", MANAGED("tenant = PaSs.example"),
+	    { "m.conf:5: account a: 'tenant': does not go with" } },
+	{ "said once", MANAGED("token_endpoint = http://PaSs.example"),
+	    { "m.conf:5: account a: 'token_endpoint': does not go with" } },
+	{ "identity", MANAGED("identity = PaSs"),
+	    { "m.conf:5: 'identity': must be system, client_id:ID" } },
+	{ "identity of nobody", MANAGED("identity = client_id:"),
+	    { "m.conf:5: 'identity': must be system, client_id:ID" } },
+	{ "identity in quotes", MANAGED("identity = object_id:\"PaSs\""),
+	    { "m.conf:5: 'identity': must be printable ASCII" } },
+	{ "identity of no machine", APP("identity = system"),
+	    { "m.conf:7: account a: 'identity': does not go with" } },
+	{ "managed identity elsewhere",
+	    "[account a]\nprovider = custom\ngrant = managed_identity\n",
+	    { "m.conf:1: account a: 'scope': missing: write the resource" } },
+	{ "service account's client_id", GOOGLE("client_id = PaSs"),
+	    { "m.conf:6: account a: 'client_id': does not go with grant = "
+	      "jwt_bearer" } },
+	{ "service account, all missing",
+	    "[account a]\nprovider = google\ngrant = jwt_bearer\n",
+	    { "m.conf:1: account a: 'service_account_key': missing: write "
+	      "service_account_key = file:/PATH",
+		"m.conf:1: account a: 'subject': missing: write the "
+		"mailbox" } },
+	{ "service account without its grant",
+	    "[account a]\nprovider = google\nclient_id = 1\n"
+	    "client_secret = credential:x\nservice_account_key = file:/PaSs\n",
+	    { "m.conf:5: account a: 'service_account_key': does not go with "
+	      "grant = refresh_token, only with jwt_bearer" } },
+	{ "subject in quotes",
+	    "[account a]\nprovider = google\ngrant = jwt_bearer\n"
+	    "service_account_key = file:/x\nsubject = \"PaSs\"\n",
+	    { "m.conf:5: 'subject': must be printable ASCII" } },
+	{ "service account's tenant", GOOGLE("tenant = PaSs"),
+	    { "m.conf:6: account a: 'tenant': does not go with" } },
+	{ "login of an application",
+	    "[account a]\nprovider = custom\ngrant = client_credentials\n"
+	    "client_id = 1\nclient_secret = credential:x\n"
+	    "issuer = https://a.example\n"
+	    "authorization_endpoint = https://a.example/PaSs\n",
+	    { "m.conf:7: account a: 'authorization_endpoint': does not go "
+	      "with grant = client_credentials" } },
+	{ "endpoint of a preset's login",
+	    "[account a]\nprovider = google\nclient_id = 1\n"
+	    "client_secret = credential:x\n"
+	    "revocation_endpoint = https://PaSs.example/\n",
+	    { "m.conf:5: account a: 'revocation_endpoint': this provider's is "
+	      "known" } },
+	{ "device endpoint over http",
+	    CUSTOM("issuer = https://a.example\n"
+		   "device_authorization_endpoint = http://PaSs.example/"),
+	    { "m.conf:6: account a: 'device_authorization_endpoint': http:// "
+	      "would send" } },
 	{ "unknown user", APP("allow = root no-such-user"),
 	    { "m.conf:7: 'allow': there is no user 'no-such-user'" } },
 };
@@ -399,6 +563,253 @@ takes_accounts(void **unused)
 }
 
 static void
+takes_further_grants(void **unused)
+{
+	struct heard h;
+	struct config *c = parse(
+	    CERT("client_key = pkcs11:token=t;object=k\n"
+		 "client_key_passphrase = file:/p\n"
+		 "assertion_algorithm = RS256") "[account cert2]\n"
+						"provider = custom\n"
+						"grant = refresh_token\n"
+						"client_id = 1\n"
+						"client_certificate = /c\n"
+						"client_key = file:/k\n"
+						"issuer = https://a.example\n"
+						"authorization_endpoint = "
+						"https://a.example/a\n"
+						"device_authorization_endpoint "
+						"= https://a.example/d\n"
+						"revocation_endpoint = "
+						"https://a.example/r\n"
+						"[account secret]\n"
+						"provider = microsoft\n"
+						"tenant = a.example\n"
+						"cloud = china\n"
+						"grant = client_credentials\n"
+						"client_id = 1\n"
+						"client_secret = file:/s\n"
+						"client_secret_expires = "
+						"2027-03-31\n",
+	    &h);
+	const struct account *a;
+
+	(void)unused;
+	if (c == NULL)
+		fail_msg("%s", h.d[0].text);
+	a = config_account(c, "a");
+	assert_string_equal(a->client_certificate, "/nonexistent/c.pem");
+	assert_string_equal(a->client_key, "pkcs11:token=t;object=k");
+	assert_string_equal(a->client_key_passphrase.name, "/p");
+	assert_int_equal(a->client_key_passphrase.line, 8);
+	assert_int_equal(a->assertion_alg, ASSERTION_RS256);
+	assert_string_equal(a->tenant, "contoso.example");
+	assert_null(a->cloud);
+	a = config_account(c, "cert2");
+	assert_string_equal(a->client_key, "/k");
+	assert_int_equal(a->assertion_alg, ASSERTION_PS256);
+	assert_string_equal(a->authorization_endpoint, "https://a.example/a");
+	assert_string_equal(
+	    a->device_authorization_endpoint, "https://a.example/d");
+	assert_string_equal(a->revocation_endpoint, "https://a.example/r");
+	a = config_account(c, "secret");
+	assert_int_equal(a->client_secret_expires_at, 1806451200);
+	assert_string_equal(a->cloud, "china");
+	config_unref(&c);
+}
+
+/* One account; its binding, to be compared, and the rest by the caller. */
+static int64_t
+binding_of(const char *text, struct config **ret)
+{
+	struct heard h;
+	struct config *c = parse(text, &h);
+	int64_t binding;
+
+	if (c == NULL)
+		fail_msg("%s", h.d[0].text);
+	assert_int_equal(c->n_accounts, 1);
+	binding = account_binding(c->accounts[0]);
+	assert_true(binding > 0);
+	if (ret != NULL)
+		*ret = c;
+	else
+		config_unref(&c);
+	return binding;
+}
+
+static void
+takes_identities(void **unused)
+{
+	static const struct {
+		const char *text;
+		enum identity_kind kind;
+		const char *id;
+	} cases[] = {
+		{ MANAGED(""), IDENTITY_SYSTEM, NULL },
+		{ MANAGED("identity = client_id:1"), IDENTITY_CLIENT_ID, "1" },
+		{ MANAGED("identity = object_id:1"), IDENTITY_OBJECT_ID, "1" },
+		{ MANAGED("identity = object_id:2"), IDENTITY_OBJECT_ID, "2" },
+		{ MANAGED("identity = resource_id:/subscriptions/x(1)"),
+		    IDENTITY_RESOURCE_ID, "/subscriptions/x(1)" },
+	};
+	int64_t seen[COUNT(cases)];
+
+	(void)unused;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct config *c = NULL;
+		const struct account *a;
+
+		seen[i] = binding_of(cases[i].text, &c);
+		a = c->accounts[0];
+		assert_int_equal(a->identity, cases[i].kind);
+		if (cases[i].id == NULL)
+			assert_null(a->identity_id);
+		else
+			assert_string_equal(a->identity_id, cases[i].id);
+		assert_null(a->client_id);
+		assert_null(a->token_endpoint);
+		assert_null(a->authorization_endpoint);
+		assert_string_equal(
+		    a->scope, "https://outlook.office365.com/.default");
+		config_unref(&c);
+		for (size_t k = 0; k < i; k++)
+			assert_int_not_equal(seen[i], seen[k]);
+	}
+	assert_int_equal(seen[0], binding_of(MANAGED("identity=system"), NULL));
+}
+
+static void
+takes_service_accounts(void **unused)
+{
+	struct config *c = NULL;
+	int64_t binding = binding_of(GOOGLE(""), &c);
+	const struct account *a = c->accounts[0];
+
+	(void)unused;
+	assert_int_equal(a->grant, GRANT_JWT_BEARER);
+	assert_string_equal(a->service_account_key.name, "sa");
+	assert_int_equal(a->service_account_key.line, 4);
+	assert_string_equal(a->subject, "o'brien@example.com");
+	assert_string_equal(a->scope, "https://mail.google.com/");
+	assert_null(a->client_id);
+	config_unref(&c);
+	/* Another mailbox is another token; another key is not. */
+	assert_int_not_equal(binding,
+	    binding_of("[account a]\nprovider = google\ngrant = jwt_bearer\n"
+		       "service_account_key = credential:sa\n"
+		       "subject = b@example.com\n",
+		NULL));
+	assert_int_equal(binding,
+	    binding_of("[account a]\nprovider = google\ngrant = jwt_bearer\n"
+		       "service_account_key = file:/other\n"
+		       "subject = o'brien@example.com\n",
+		NULL));
+	assert_int_equal(binding_of(CERT(""), NULL), binding_of(APP(""), NULL));
+}
+
+/* What Kubernetes' webhook puts into a container. */
+static const char *const variables[] = { "AZURE_CLIENT_ID", "AZURE_TENANT_ID",
+	"AZURE_FEDERATED_TOKEN_FILE", "AZURE_AUTHORITY_HOST" };
+
+static void
+set_variables(
+    const char *client, const char *tenant, const char *file, const char *host)
+{
+	const char *values[] = { client, tenant, file, host };
+
+	for (size_t i = 0; i < COUNT(variables); i++)
+		if (values[i] != NULL)
+			assert_int_equal(setenv(variables[i], values[i], 1), 0);
+		else
+			assert_int_equal(unsetenv(variables[i]), 0);
+}
+
+static int
+clear_variables(void **unused)
+{
+	(void)unused;
+	set_variables(NULL, NULL, NULL, NULL);
+	return 0;
+}
+
+static void
+takes_the_environment(void **unused)
+{
+	struct config *c = NULL;
+	const struct account *a;
+
+	(void)unused;
+	set_variables("2222", "b.example", "/var/run/token",
+	    "https://login.partner.microsoftonline.cn/");
+	(void)binding_of(FEDERATED, &c);
+	a = c->accounts[0];
+	assert_string_equal(a->client_id, "2222");
+	assert_string_equal(a->tenant, "b.example");
+	assert_string_equal(a->client_assertion_file, "/var/run/token");
+	assert_string_equal(a->cloud, "china");
+	assert_string_equal(a->token_endpoint,
+	    "https://login.partner.microsoftonline.cn/b.example/oauth2/v2.0/"
+	    "token");
+	assert_string_equal(a->scope, "https://partner.outlook.cn/.default");
+	config_unref(&c);
+
+	/* What is written wins. */
+	(void)binding_of(FEDERATED "client_id = 1\ntenant = a.example\n"
+				   "client_assertion_file = /f\n"
+				   "cloud = global\n",
+	    &c);
+	a = c->accounts[0];
+	assert_string_equal(a->client_id, "1");
+	assert_string_equal(a->tenant, "a.example");
+	assert_string_equal(a->client_assertion_file, "/f");
+	assert_string_equal(a->cloud, "global");
+	config_unref(&c);
+
+	/* Of no use to other grants. */
+	(void)binding_of(APP(""), &c);
+	assert_string_equal(c->accounts[0]->client_id, "1111");
+	assert_null(c->accounts[0]->cloud);
+	config_unref(&c);
+}
+
+static void
+checks_the_environment(void **unused)
+{
+	static const struct {
+		const char *client, *tenant, *file, *host;
+		const char *says;
+	} cases[] = {
+		{ "1", "a.example", "/f", "https://login.example.com/",
+		    "m.conf:1: account a: 'cloud': AZURE_AUTHORITY_HOST in the "
+		    "environment is no login host" },
+		{ "1", "a.example", "PaSs", NULL,
+		    "'client_assertion_file': AZURE_FEDERATED_TOKEN_FILE in "
+		    "the environment must be an absolute path" },
+		{ "a\nPaSs", "a.example", "/f", NULL,
+		    "'client_id': AZURE_CLIENT_ID in the environment: must be "
+		    "printable ASCII" },
+		{ "1", "../PaSs", "/f", NULL,
+		    "'tenant': is neither a GUID nor a domain" },
+		{ "1", "a.example", "", "",
+		    "'client_assertion_file': missing: write it, or set "
+		    "AZURE_FEDERATED_TOKEN_FILE" },
+	};
+
+	(void)unused;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct heard h;
+
+		set_variables(cases[i].client, cases[i].tenant, cases[i].file,
+		    cases[i].host);
+		assert_null(parse(FEDERATED, &h));
+		if (h.n != 1 || strstr(h.d[0].text, cases[i].says) == NULL ||
+		    strstr(h.d[0].text, "PaSs") != NULL)
+			fail_msg("%zu: %zu: %s", i, h.n, h.d[0].text);
+	}
+}
+
+static void
 counts_references(void **unused)
 {
 	struct heard h;
@@ -532,6 +943,13 @@ main(void)
 		cmocka_unit_test(takes_nothing),
 		cmocka_unit_test(takes_agent),
 		cmocka_unit_test(takes_accounts),
+		cmocka_unit_test(takes_further_grants),
+		cmocka_unit_test(takes_identities),
+		cmocka_unit_test(takes_service_accounts),
+		cmocka_unit_test_teardown(
+		    takes_the_environment, clear_variables),
+		cmocka_unit_test_teardown(
+		    checks_the_environment, clear_variables),
 		cmocka_unit_test(counts_references),
 		cmocka_unit_test(takes_long_lines),
 		cmocka_unit_test(stops_complaining),
@@ -540,5 +958,5 @@ main(void)
 		cmocka_unit_test(takes_many),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, clear_variables, NULL);
 }

@@ -8,11 +8,14 @@
 
 #include <cmocka.h>
 
+#include "cloud.h"
 #include "provider.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 #define RT	 GRANT_REFRESH_TOKEN
 #define CC	 GRANT_CLIENT_CREDENTIALS
+#define WI	 GRANT_WORKLOAD_IDENTITY
+#define MI	 GRANT_MANAGED_IDENTITY
 #define GUID	 "11111111-2222-3333-4444-555555555555"
 #define GLOBAL	 "https://login.microsoftonline.com/"
 #define US	 "https://login.microsoftonline.us/"
@@ -161,6 +164,26 @@ static const struct {
 		.issuer = "https://idp.example.com" },
 	    .scope = "mail" },
 
+	{ .name = "microsoft, federated",
+	    .q = { .provider = "microsoft", .tenant = GUID, .grant = WI },
+	    .endpoint = GLOBAL GUID TOKEN,
+	    .scope = "https://outlook.office365.com/.default" },
+	{ .name = "managed identity has no endpoint",
+	    .q = { .provider = "microsoft", .grant = MI },
+	    .scope = "https://outlook.office365.com/.default" },
+	{ .name = "managed identity, china",
+	    .q = { .provider = "microsoft", .cloud = "china", .grant = MI },
+	    .scope = "https://partner.outlook.cn/.default" },
+	{ .name = "custom managed identity",
+	    .q = { .provider = "custom",
+		.grant = MI,
+		.scope = "https://x.example/.default" },
+	    .scope = "https://x.example/.default" },
+	{ .name = "google, service account",
+	    .q = { .provider = "google", .grant = GRANT_JWT_BEARER },
+	    .endpoint = "https://oauth2.googleapis.com/token",
+	    .scope = "https://mail.google.com/" },
+
 	{ .name = "no provider",
 	    .q = { .provider = NULL },
 	    .badkey = "provider",
@@ -234,11 +257,56 @@ static const struct {
 	{ .name = "outlook.com, app-only",
 	    .q = { .provider = "outlook.com", .grant = CC },
 	    .badkey = "grant",
-	    .says = "no such grant" },
+	    .says = "this provider takes grant = refresh_token" },
 	{ .name = "google, app-only",
 	    .q = { .provider = "google", .grant = CC },
 	    .badkey = "grant",
-	    .says = "no such grant" },
+	    .says = "this provider takes grant = refresh_token or "
+		    "jwt_bearer" },
+	{ .name = "microsoft, service account",
+	    .q = { .provider = "microsoft",
+		.tenant = GUID,
+		.grant = GRANT_JWT_BEARER },
+	    .badkey = "grant",
+	    .says = "takes grant = refresh_token, client_credentials, "
+		    "workload_identity or managed_identity" },
+	{ .name = "federated, common",
+	    .q = { .provider = "microsoft", .tenant = "common", .grant = WI },
+	    .badkey = "tenant",
+	    .says = "workload_identity needs one directory" },
+	{ .name = "federated without tenant",
+	    .q = { .provider = "microsoft", .grant = WI },
+	    .badkey = "tenant",
+	    .says = "missing" },
+	{ .name = "managed identity, two resources",
+	    .q = { .provider = "microsoft", .grant = MI, .scope = "a b" },
+	    .badkey = "scope",
+	    .says = "takes one resource" },
+	{ .name = "managed identity, unknown cloud",
+	    .q = { .provider = "microsoft", .cloud = "mars", .grant = MI },
+	    .badkey = "cloud",
+	    .says = "unknown" },
+	{ .name = "custom managed identity without a resource",
+	    .q = { .provider = "custom", .grant = MI },
+	    .badkey = "scope",
+	    .says = "scope = https://HOST/.default" },
+	{ .name = "custom service account without an endpoint",
+	    .q = { .provider = "custom", .grant = GRANT_JWT_BEARER },
+	    .badkey = "token_endpoint",
+	    .says = "or issuer" },
+	{ .name = "google with a revocation endpoint",
+	    .q = { .provider = "google",
+		.grant = RT,
+		.revocation_endpoint = "https://a.example/" },
+	    .badkey = "revocation_endpoint",
+	    .says = "provider = custom" },
+	{ .name = "microsoft with a device endpoint",
+	    .q = { .provider = "microsoft",
+		.tenant = GUID,
+		.grant = RT,
+		.device_authorization_endpoint = "https://a.example/" },
+	    .badkey = "device_authorization_endpoint",
+	    .says = "provider = custom" },
 	{ .name = "google with a tenant",
 	    .q = { .provider = "google", .tenant = GUID, .grant = RT },
 	    .badkey = "tenant",
@@ -400,6 +468,68 @@ knows_words(void **unused)
 }
 
 static void
+names_grants(void **unused)
+{
+	static const struct {
+		unsigned set;
+		const char *words;
+	} lists[] = {
+		{ 0, "" },
+		{ 1, "refresh_token" },
+		{ 16, "jwt_bearer" },
+		{ 17, "refresh_token or jwt_bearer" },
+		{ 11, "refresh_token, client_credentials or managed_identity" },
+		{ 31, "refresh_token, client_credentials, workload_identity, "
+		      "managed_identity or jwt_bearer" },
+	};
+	char list[GRANT_LIST_SIZE];
+	enum grant_type g = GRANT__COUNT;
+
+	(void)unused;
+	for (size_t i = 0; i < COUNT(lists); i++)
+		assert_string_equal(
+		    grant_list(lists[i].set, list), lists[i].words);
+	for (enum grant_type i = 0; i < GRANT__COUNT; i++) {
+		assert_true(grant_name_parse(grant_name(i), &g));
+		assert_int_equal(g, i);
+	}
+	assert_false(grant_name_parse("password", &g));
+	assert_false(grant_name_parse("", &g));
+	assert_string_equal(grant_name(GRANT__COUNT), "?");
+}
+
+static void
+finds_clouds_by_their_login_host(void **unused)
+{
+	static const struct {
+		const char *url, *cloud;
+	} at[] = {
+		{ "https://login.microsoftonline.com/", "global" },
+		{ "https://login.microsoftonline.com", "global" },
+		{ "HTTPS://Login.MicrosoftOnline.com/", "global" },
+		{ "https://login.windows.net/", "global" },
+		{ "https://login.microsoftonline.us/", "gcc-high" },
+		{ "https://login.partner.microsoftonline.cn/", "china" },
+		{ "https://login.microsoftonline.de/", NULL },
+		{ "https://login.microsoftonline.com/common", NULL },
+		{ "https://login.microsoftonline.com.example.com/", NULL },
+		{ "http://login.microsoftonline.com/", NULL },
+		{ "login.microsoftonline.com", NULL },
+		{ "https://", NULL },
+		{ "", NULL },
+	};
+
+	(void)unused;
+	for (size_t i = 0; i < COUNT(at); i++) {
+		const struct cloud *c = cloud_at(at[i].url);
+
+		if (!same(c != NULL ? c->name : NULL, at[i].cloud))
+			fail_msg(
+			    "%s: %s", at[i].url, c != NULL ? c->name : "none");
+	}
+}
+
+static void
 knows_mail_hosts(void **unused)
 {
 	static const struct {
@@ -442,6 +572,8 @@ main(void)
 		cmocka_unit_test(resolves),
 		cmocka_unit_test(checks_urls),
 		cmocka_unit_test(knows_words),
+		cmocka_unit_test(names_grants),
+		cmocka_unit_test(finds_clouds_by_their_login_host),
 		cmocka_unit_test(knows_mail_hosts),
 	};
 
