@@ -62,6 +62,18 @@ grant_copy(struct grant *to, const struct grant *from)
 	return true;
 }
 
+void
+grant_rotate(struct grant *g, struct secret *refresh_token)
+{
+	const struct secret *old = &g->refresh_token;
+
+	if (!secret_empty(old) &&
+	    (old->len != refresh_token->len ||
+		memcmp(old->ptr, refresh_token->ptr, old->len) != 0))
+		secret_move(&g->previous_refresh_token, &g->refresh_token);
+	secret_move(&g->refresh_token, refresh_token);
+}
+
 /* Numbers are never negative; an access token has an end. */
 static int
 parse_pairs(const struct wire_msg *msg, struct grant *g, struct diag *reterr)

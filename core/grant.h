@@ -33,6 +33,11 @@ struct grant {
 void grant_wipe(struct grant *g);
 /* On false (out of memory) *to is as it was. */
 bool grant_copy(struct grant *to, const struct grant *from);
+/*
+ * A new refresh token comes in (taken over); the one before it is kept.  The
+ * same one again changes nothing.
+ */
+void grant_rotate(struct grant *g, struct secret *refresh_token);
 #define auto_grant __attribute__((cleanup(grant_wipe)))
 
 /*

@@ -8,13 +8,15 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "buf.h"
 #include "cleanup.h"
 #include "wire.h"
 
-#define NAME_MAX_ (WIRE_ACCOUNT_MAX + sizeof("..grant.new"))
+#define NAME_MAX_    (WIRE_ACCOUNT_MAX + sizeof("..grant.new"))
+#define LOCK_POLL_MS 50
 
 #define N(table) (sizeof(table) / sizeof((table)[0]))
 
@@ -221,6 +223,21 @@ store_lock(const struct store *s, const char *account, struct store_lock *ret,
 	    "%s/%s: another process is "
 	    "renewing this account and holds the lock",
 	    s->dir, name);
+}
+
+int
+store_lock_wait(const struct store *s, const char *account, int64_t wait_ms,
+    struct store_lock *ret, struct diag *reterr)
+{
+	static const struct timespec again = { 0, LOCK_POLL_MS * 1000000L };
+
+	for (int64_t ms = 0; store_lock(s, account, ret, reterr) < 0;
+	     ms += LOCK_POLL_MS) {
+		if (!ret->busy || ms >= wait_ms)
+			return -1;
+		(void)nanosleep(&again, NULL);
+	}
+	return 0;
 }
 
 void

@@ -47,6 +47,9 @@ struct store_lock {
  */
 int store_lock(const struct store *s, const char *account,
 	struct store_lock *ret, struct diag *reterr);
+/* The same, but blocks up to wait_ms while it is busy. */
+int store_lock_wait(const struct store *s, const char *account,
+	int64_t wait_ms, struct store_lock *ret, struct diag *reterr);
 /* Harmless on STORE_LOCK_INIT. */
 void store_unlock(struct store_lock *l);
 
