@@ -8,6 +8,9 @@
 #include "cli_json.h"
 #include "clock.h"
 
+#define FORM   "%-32s %-18s %-7s %-10s %-10s %s\n"
+#define SOON_S (30 * 24 * 3600) /* what ends sooner is shown */
+
 struct report {
 	struct cli_json *rows; /* --json; NULL: a table */
 	unsigned lines;
@@ -16,9 +19,10 @@ struct report {
 
 /* What is copied into JSON; the second list holds numbers. */
 static const char *const words[] = { "account", "provider", "grant", "state",
-	"text" };
+	"credential", "text" };
 static const char *const numbers[] = { "generation", "expires_at", "renewed_at",
-	"next_at", "login_at", "waiting", "failures" };
+	"next_at", "login_at", "login_idle_at", "credential_expires_at",
+	"waiting", "failures" };
 
 static void
 add_json(struct cli_json *rows, const struct wire_msg *msg)
@@ -55,20 +59,55 @@ since(const struct wire_msg *msg, const char *key, char *text, size_t size)
 	return at == 0 ? "-" : cli_span(clock_now_s() - at, text, size);
 }
 
+/* What ends soon: %s is in how long. */
+static void
+add_warning(const struct wire_msg *msg, const char *key, const char *ends,
+    const char *ended)
+{
+	int64_t at = 0, left;
+	char span[32];
+
+	if (!wire_get_int(msg, key, &at) || at == 0)
+		return;
+	left = at - clock_now_s();
+	if (left <= 0)
+		printf("    %s\n", ended);
+	else if (left < SOON_S)
+		printf("    %s %s\n", ends, cli_span(left, span, sizeof(span)));
+}
+
+static void
+add_warnings(const struct wire_msg *msg)
+{
+	const char *credential = wire_get(msg, "credential");
+
+	if (credential != NULL && strcmp(credential, "certificate") == 0)
+		add_warning(msg, "credential_expires_at", "certificate ends in",
+		    "certificate has ended: replace it");
+	else
+		add_warning(msg, "credential_expires_at",
+		    "client secret ends in",
+		    "client secret has ended: replace it");
+	add_warning(msg, "login_idle_at", "login ends if unused for",
+	    "login was not used for too long: it may have ended");
+}
+
 static void
 add_line(struct report *r, const struct wire_msg *msg)
 {
 	const char *text = wire_get(msg, "text");
+	const char *grant = wire_get(msg, "grant");
 	char left[32], next[32], ago[32];
 
 	if (r->lines++ == 0)
-		printf("%-32s %-7s %-10s %-10s %-10s\n", "ACCOUNT", "STATE",
-		    "TOKEN", "RENEWS IN", "RENEWED");
-	printf("%-32s %-7s %-10s %-10s %-10s\n", wire_get(msg, "account"),
+		printf(FORM, "ACCOUNT", "GRANT", "STATE", "TOKEN", "RENEWS IN",
+		    "RENEWED");
+	printf(FORM, wire_get(msg, "account"), grant != NULL ? grant : "-",
 	    wire_get(msg, "state"),
 	    until(msg, "expires_at", left, sizeof(left)),
 	    until(msg, "next_at", next, sizeof(next)),
 	    since(msg, "renewed_at", ago, sizeof(ago)));
+	add_warnings(msg);
 	if (text != NULL)
 		printf("    %s\n", text);
 }

@@ -11,6 +11,7 @@
 #define AHEAD_AGAIN_MS 500   /* when there are too many */
 #define SAVE_AGAIN_MS  30000 /* after a grant could not be written */
 #define TIMER_MAX_MS   (3600 * 1000) /* libevent's clock may drift */
+#define DAY_S	       (24 * 3600)
 
 void
 live_free(struct live *l)
@@ -104,6 +105,14 @@ forget_gone(struct live *l)
 	live_free(l);
 }
 
+/* A certificate may have been replaced, or a secret's date corrected. */
+static void
+look_at_expiry(struct live *l)
+{
+	expiry_look(&l->expiry, l->account);
+	expiry_say(&l->expiry, l->account, clock_now_s());
+}
+
 static void
 renewed(void *arg, const struct grant *g, const struct diag *unsaved,
     const struct diag *why)
@@ -119,10 +128,12 @@ renewed(void *arg, const struct grant *g, const struct diag *unsaved,
 	/* Asked for before a reload that wants something else. */
 	if (g != NULL && l->grant.binding != account_binding(l->account))
 		secret_wipe(&l->refresh.token.value);
-	if (l->gone)
+	if (l->gone) {
 		forget_gone(l);
-	else
-		arm(l);
+		return;
+	}
+	look_at_expiry(l);
+	arm(l);
 }
 
 /* The machine has said: start. */
@@ -178,6 +189,7 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (l->pool->quiet)
 		return;
+	expiry_say(&l->expiry, l->account, clock_now_s());
 	if (l->unsaved && l->renewal == NULL)
 		save_again(l);
 	if (now >= refresh_due_ms(&l->refresh, now) &&
@@ -272,6 +284,7 @@ void
 live_begin(struct live *l, int64_t delay_ms)
 {
 	load(l);
+	look_at_expiry(l);
 	if (secret_empty(&l->refresh.token.value))
 		l->not_before_ms = clock_now_ms() + delay_ms;
 	arm(l);
@@ -317,6 +330,7 @@ live_adopt(struct live *l, struct config *c, const struct account *account)
 		l->refresh.failures = 0;
 		l->refresh.retry_ms = 0;
 	}
+	look_at_expiry(l);
 	arm(l);
 }
 
@@ -354,6 +368,21 @@ live_refresh(struct live *l, struct waiter *w)
 	arm(l);
 }
 
+/* A refresh token that nobody uses dies at some providers; 0: not known. */
+static int64_t
+login_idle_at(const struct live *l)
+{
+	const struct provider_info *info = provider_info(l->account->provider);
+	int64_t used = l->grant.obtained_at;
+
+	if (l->account->grant != GRANT_REFRESH_TOKEN || info == NULL ||
+	    info->idle_days == 0 || secret_empty(&l->grant.refresh_token))
+		return 0;
+	if (used < l->grant.login_at)
+		used = l->grant.login_at;
+	return used != 0 ? used + (int64_t)info->idle_days * DAY_S : 0;
+}
+
 void
 live_status(struct live *l, struct live_status *ret)
 {
@@ -367,6 +396,8 @@ live_status(struct live *l, struct live_status *ret)
 		.renewed_at = r->ok_ms / 1000,
 		.next_at = due == INT64_MAX ? 0 : due / 1000,
 		.login_at = l->grant.login_at,
+		.credential_expires_at = l->expiry.at,
+		.login_idle_at = login_idle_at(l),
 		.failures = r->failures,
 		.text = r->why.text,
 	};

@@ -14,6 +14,7 @@
 #include <uthash.h>
 
 #include "config.h"
+#include "expiry.h"
 #include "refresh.h"
 #include "renew.h"
 
@@ -38,6 +39,7 @@ struct live {
 	bool gone;	       /* not configured any more */
 	int64_t not_before_ms; /* spreads first renewals */
 	enum diag_kind logged; /* the last verdict that was logged */
+	struct expiry expiry;  /* of what the application shows */
 	struct renewal *renewal;
 	struct event *timer;
 	struct live *next_gone;
@@ -74,6 +76,8 @@ struct live_status {
 	const struct account *account;
 	const char *state; /* "ok", "new" or diag_kind_name() */
 	int64_t generation, expires_at, renewed_at, next_at, login_at;
+	int64_t credential_expires_at; /* the certificate, or the secret */
+	int64_t login_idle_at; /* when the login dies if nobody uses it */
 	unsigned waiting, failures;
 	const char *text; /* of the last error, or "" */
 };

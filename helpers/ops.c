@@ -283,6 +283,10 @@ put_status(void *arg, struct live *l)
 	wire_put_int(&s->out, "renewed_at", st.renewed_at);
 	wire_put_int(&s->out, "next_at", st.next_at);
 	wire_put_int(&s->out, "login_at", st.login_at);
+	wire_put_int(&s->out, "login_idle_at", st.login_idle_at);
+	wire_put(&s->out, "credential", expiry_what(st.account));
+	wire_put_int(
+	    &s->out, "credential_expires_at", st.credential_expires_at);
 	wire_put_int(&s->out, "waiting", st.waiting);
 	wire_put_int(&s->out, "failures", st.failures);
 	if (*st.text != '\0')

@@ -1,0 +1,74 @@
+#include "expiry.h"
+
+#include <stddef.h>
+#include <stdio.h>
+
+#include "credential.h"
+#include "log.h"
+
+#define DAY_S (24 * 3600)
+
+static const int days_left[] = { 30, 7, 1, 0 };
+
+const char *
+expiry_what(const struct account *a)
+{
+	if (a->client_certificate != NULL)
+		return "certificate";
+	return a->client_secret.kind != SECRET_REF_NONE ? "client_secret" :
+							  NULL;
+}
+
+void
+expiry_look(struct expiry *e, const struct account *a)
+{
+	int64_t at = credential_expires_at(a);
+
+	if (at != e->at)
+		*e = (struct expiry){ .at = at };
+}
+
+static unsigned
+passed(int64_t left_s)
+{
+	unsigned n = 0;
+
+	while (n < sizeof(days_left) / sizeof(days_left[0]) &&
+	       left_s <= (int64_t)days_left[n] * DAY_S)
+		n++;
+	return n;
+}
+
+static void
+send_warning(const struct account *a, int64_t left_s)
+{
+	struct log_line l =
+	    log_event(left_s > 0 ? LOG_WARNING : LOG_ERR, "expires");
+	char text[512];
+
+	if (a->client_certificate != NULL)
+		(void)snprintf(text, sizeof(text),
+		    "%s %s: make a new one, add it to the application, then "
+		    "replace the file",
+		    a->client_certificate, left_s > 0 ? "ends" : "has ended");
+	else
+		(void)snprintf(text, sizeof(text),
+		    "the client secret %s: make a new one and store it, then "
+		    "write its client_secret_expires",
+		    left_s > 0 ? "ends" : "has ended");
+	log_str(&l, "account", a->name);
+	log_str(&l, "what", expiry_what(a));
+	log_int(&l, "days", left_s > 0 ? left_s / DAY_S : 0);
+	log_str(&l, "text", text);
+	log_send(&l);
+}
+
+void
+expiry_say(struct expiry *e, const struct account *a, int64_t now_s)
+{
+	unsigned n = e->at != 0 ? passed(e->at - now_s) : 0;
+
+	if (n > e->said)
+		send_warning(a, e->at - now_s);
+	e->said = n;
+}

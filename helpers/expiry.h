@@ -1,0 +1,26 @@
+/*
+ * expiry.h - when what an application shows to the provider ends (its
+ * certificate, its client secret), said in the log in time: nothing tells an
+ * administrator but mail that does not go out any more.
+ */
+#ifndef HELPERS_EXPIRY_H
+#define HELPERS_EXPIRY_H
+
+#include <stdint.h>
+
+#include "account.h"
+
+struct expiry {
+	int64_t at;    /* Unix time; 0: not known */
+	unsigned said; /* how many of the warnings */
+};
+
+/* "certificate" or "client_secret"; NULL if the account has neither. */
+const char *expiry_what(const struct account *a);
+
+/* Looks at it anew: reads the certificate's file. */
+void expiry_look(struct expiry *e, const struct account *a);
+/* event=expires, once for each of 30, 7, 1 and 0 days that are left. */
+void expiry_say(struct expiry *e, const struct account *a, int64_t now_s);
+
+#endif
