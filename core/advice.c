@@ -1,110 +1,30 @@
 #include "advice.h"
 
+#include <ctype.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define N(table) (sizeof(table) / sizeof((table)[0]))
+#include "wire.h"
 
 #define LOOP_DETECTED  50196 /* what a throttled user flow hears */
 #define LOOP_WAIT_S    120   /* until Entra lets go, as users report */
 #define CREDENTIAL_LEN 40    /* a GUID has 36 */
+/* What "account NAME: " leaves of a diag. */
+#define SENTENCE_MAX                                               \
+	(sizeof(((struct diag *)0)->text) - sizeof("account : ") - \
+	    WIRE_ACCOUNT_MAX)
+#define WORDS_MIN 24 /* fewer of the provider's say nothing */
 
-static const char log_in[] =
-    "log in again and import the new refresh token (mailtoken import)";
-static const char mfa[] =
-    "log in again with multi-factor authentication, or let the policy leave "
-    "this account out, or use grant = client_credentials";
-static const char policy[] =
-    "an administrator must change that policy for this account or host, then "
-    "log in again";
-static const char wrong_place[] =
-    "check client_id, tenant and cloud: they must belong together";
-static const char scopes[] =
-    "check scope, services and grant: one resource per token";
 static const char later[] = "it will be asked again";
 
-/* What an `error` means if nothing else is known. */
-static const struct {
-	const char *error;
-	enum diag_kind kind;
-	const char *advice;
-} errors[] = {
-	{ "invalid_grant", DIAG_REAUTH, log_in },
-	{ "interaction_required", DIAG_REAUTH, log_in },
-	{ "login_required", DIAG_REAUTH, log_in },
-	{ "account_selection_required", DIAG_REAUTH, log_in },
-	{ "expired_token", DIAG_REAUTH, log_in },
-	{ "access_denied", DIAG_REAUTH, log_in },
-	{ "authorization_declined", DIAG_REAUTH, log_in },
-	{ "consent_required", DIAG_REAUTH,
-	    "consent to the application's permissions, then log in again" },
-	{ "temporarily_unavailable", DIAG_RETRY, later },
-	{ "server_error", DIAG_RETRY, later },
-	{ "slow_down", DIAG_RETRY, later },
-	{ "authorization_pending", DIAG_RETRY, later },
-	{ "invalid_client", DIAG_CONFIG,
-	    "check client_id, client_secret and that the provider is the "
-	    "right one" },
-	{ "unauthorized_client", DIAG_CONFIG, wrong_place },
-	{ "invalid_tenant", DIAG_CONFIG, "check tenant and cloud" },
-	{ "invalid_scope", DIAG_CONFIG, scopes },
-	{ "invalid_resource", DIAG_CONFIG, scopes },
-	{ "invalid_target", DIAG_CONFIG, scopes },
-	{ "unsupported_grant_type", DIAG_CONFIG,
-	    "check grant and token_endpoint" },
-};
-
-/* The numbers seen most: a better advice than their `error` has. */
-static const struct {
-	int64_t number;
-	const char *advice;
-} numbers[] = {
-	{ 50072, mfa },
-	{ 50074, mfa },
-	{ 50076, mfa },
-	{ 50078, mfa },
-	{ 50079, mfa },
-	{ 50034, "there is no such user in this tenant: check whose login it "
-		 "was, and tenant" },
-	{ 50053, "the user is locked out or its address is blocked: unlock "
-		 "it, then log in again" },
-	{ 50057, "the user is disabled: enable it, then log in again" },
-	{ 50105, "assign the user to the application in its tenant" },
-	{ 50173, "the password was changed or the login revoked: log in again "
-		 "(mailtoken import)" },
-	{ 50194, "the application is for one tenant: write that tenant" },
-	{ 53003, policy },
-	{ 530032, policy },
-	{ 530035, policy },
-	{ 65001, "grant admin consent for the application's mail permissions" },
-	{ 70043, "a sign-in frequency policy ended the login: let it leave "
-		 "this account out, then log in again" },
-	{ 700016, wrong_place },
-	{ 700022, scopes },
-	{ 700025, "the application is a public client: remove client_secret" },
-	{ 700082, "the refresh token was not used for too long: log in again "
-		  "(mailtoken import) and keep the agent running" },
-	{ 700084, "the application's redirect URI is of type spa: register it "
-		  "as mobile and desktop, then log in again" },
-	{ 7000112, "the application is disabled in its tenant: enable it" },
-	{ 7000215, "client_secret is wrong: store the secret's value, not its "
-		   "ID" },
-	{ 7000218, "set client_secret, or allow public client flows for the "
-		   "application" },
-	{ 7000222, "client_secret has expired: make a new one; the refresh "
-		   "token stays good" },
-	{ 9001023, "write the tenant's own name or ID as tenant" },
-	{ 9002332, "write the tenant's own name or ID as tenant" },
-	{ 90002, "check tenant and cloud" },
-	{ 90038, "the tenant lives in another cloud: set cloud" },
-};
-
-/* Documented to pass by themselves, under whatever `error` they come. */
-static const int64_t transient[] = { LOOP_DETECTED, 40010, 50033, 50087, 50088,
-	50166, 501621, 70012, 70021, 80001, 80002, 80005, 80014, 90006, 90012,
-	90024, 90033, 90055, 90090 };
+static const struct advice unknown = { "", DIAG_CONFIG, false,
+	"that is not known here",
+	"check the account's section of the "
+	"configuration" };
+static const struct advice busy = { "", DIAG_RETRY, false,
+	"the provider is busy or in trouble", later };
 
 static bool
 status_is_transient(long status)
@@ -184,35 +104,177 @@ first_sentence(const char *description, char *ret, size_t size)
 	quote(ret, size, s, n);
 }
 
-static enum diag_kind
-judge(long status, const struct refusal *r, int64_t number, const char **advice)
+static const struct advice *
+row_of_word(const struct advice_rows *g, const char *word)
 {
-	enum diag_kind kind = DIAG_CONFIG;
+	for (size_t i = 0; i < g->n; i++)
+		if (strcmp(g->row[i].key, word) == 0)
+			return &g->row[i];
+	return NULL;
+}
 
-	*advice = "check the account's section of the configuration";
-	for (size_t i = 0; i < N(errors); i++)
-		if (strcmp(r->error, errors[i].error) == 0) {
-			kind = errors[i].kind;
-			*advice = errors[i].advice;
-		}
-	if (strcmp(r->error, "invalid_grant") == 0 && r->suberror != NULL &&
-	    (strcmp(r->suberror, "client_mismatch") == 0 ||
-		strcmp(r->suberror, "protection_policy_required") == 0)) {
-		kind = DIAG_CONFIG;
-		*advice = "no login cures this: check client_id and the "
-			  "tenant's app protection policies";
+static const struct advice *
+row_of_number(int64_t number)
+{
+	char key[32];
+
+	(void)snprintf(key, sizeof(key), "AADSTS%lld", (long long)number);
+	return row_of_word(&advice_numbers, key);
+}
+
+/* A blank of the part stands for any white space. */
+static bool
+part_is_at(const char *text, const char *part, size_t n, const char **end)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (part[i] == ' ') {
+			if (!isspace((unsigned char)*text))
+				return false;
+			while (isspace((unsigned char)*text))
+				text++;
+		} else if (tolower((unsigned char)*text++) !=
+			   tolower((unsigned char)part[i]))
+			return false;
 	}
-	for (size_t i = 0; i < N(numbers); i++)
-		if (numbers[i].number == number)
-			*advice = numbers[i].advice;
-	for (size_t i = 0; i < N(transient); i++)
-		if (transient[i] == number)
-			kind = DIAG_RETRY;
-	if (status_is_transient(status))
-		kind = DIAG_RETRY;
-	if (kind == DIAG_RETRY)
-		*advice = later;
-	return kind;
+	*end = text;
+	return true;
+}
+
+/* "5.7.3" is not in "5.7.30". */
+static bool
+has_part(const char *text, const char *part, size_t n)
+{
+	bool first = isdigit((unsigned char)part[0]) != 0;
+	bool last = isdigit((unsigned char)part[n - 1]) != 0 &&
+		    memchr(part, '.', n) != NULL;
+	const char *end;
+
+	for (const char *s = text; *s != '\0'; s++)
+		if (part_is_at(s, part, n, &end) &&
+		    !(first && s > text && isdigit((unsigned char)s[-1])) &&
+		    !(last && isdigit((unsigned char)*end)))
+			return true;
+	return false;
+}
+
+static bool
+has_pattern(const char *text, const char *pattern)
+{
+	static const char between[] = " ... ";
+	const char *gap;
+
+	for (; (gap = strstr(pattern, between)) != NULL;
+	     pattern = gap + strlen(between))
+		if (!has_part(text, pattern, (size_t)(gap - pattern)))
+			return false;
+	return has_part(text, pattern, strlen(pattern));
+}
+
+static const struct advice *
+row_of_pattern(const struct advice_rows *g, const char *text)
+{
+	for (size_t i = 0; i < g->n; i++)
+		if (has_pattern(text, g->row[i].key))
+			return &g->row[i];
+	return NULL;
+}
+
+static bool
+is_word_char(char c)
+{
+	return isalnum((unsigned char)c) || c == '_';
+}
+
+/* The first row whose word stands somewhere in the text. */
+static const struct advice *
+row_of_any_word(const struct advice_rows *g, const char *text)
+{
+	for (size_t i = 0; i < g->n; i++) {
+		const char *word = g->row[i].key, *s = text;
+		size_t n = strlen(word);
+
+		for (; (s = strstr(s, word)) != NULL; s += n)
+			if ((s == text || !is_word_char(s[-1])) &&
+			    !is_word_char(s[n]))
+				return &g->row[i];
+	}
+	return NULL;
+}
+
+/* Any "AADSTS50076" in the text, or a text that is nothing but "50076". */
+static const struct advice *
+row_of_any_number(const char *text)
+{
+	const char *start = text + strspn(text, " \t\r\n"), *s = start;
+	size_t n = strspn(start, "0123456789");
+	const struct advice *a = NULL;
+
+	if (n > 0 && n <= 8 && start[n + strspn(start + n, " \t\r\n")] == '\0')
+		return row_of_number(strtoll(start, NULL, 10));
+	for (; a == NULL && (s = strcasestr(s, "AADSTS")) != NULL;) {
+		s += strlen("AADSTS");
+		n = strspn(s, "0123456789");
+		if (n > 0 && n <= 8)
+			a = row_of_number(strtoll(s, NULL, 10));
+	}
+	return a;
+}
+
+/* The kind that an answer has, whatever the number in it. */
+static enum diag_kind
+kind_of_error(const struct advice *error, const struct advice *suberror)
+{
+	/* MSAL's rule: of the suberrors, only those that no login cures. */
+	if (strcmp(error->key, "invalid_grant") == 0 && suberror != NULL)
+		return suberror->kind;
+	return error->kind;
+}
+
+/* The row for an answer, and in *kind who must act: see advice.h. */
+static const struct advice *
+judge(
+    long status, const struct refusal *r, int64_t number, enum diag_kind *kind)
+{
+	const struct advice *error = row_of_word(&advice_errors, r->error);
+	const struct advice *suberror = NULL, *a = row_of_number(number);
+
+	if (error == NULL)
+		error = &unknown;
+	if (r->suberror != NULL)
+		suberror = row_of_word(&advice_suberrors, r->suberror);
+	*kind = kind_of_error(error, suberror);
+	if (status_is_transient(status) || (a != NULL && a->kind == DIAG_RETRY))
+		*kind = DIAG_RETRY;
+
+	if (a == NULL && r->description != NULL)
+		a = row_of_pattern(&advice_descriptions, r->description);
+	if (a == NULL && suberror == NULL && r->suberror != NULL)
+		suberror = row_of_word(&advice_errors, r->suberror);
+	if (a == NULL)
+		a = suberror != NULL ? suberror : error;
+	/* Who is to wait is not told to do something, and the reverse. */
+	if ((*kind == DIAG_RETRY) != (a->kind == DIAG_RETRY))
+		a = (*kind == DIAG_RETRY) == (error->kind == DIAG_RETRY) ?
+			error :
+			&busy;
+	return a;
+}
+
+/* " (AADSTS50076, trace ...)": what Microsoft's support asks for first. */
+static void
+identify(const struct refusal *r, int64_t number, char *ret, size_t size)
+{
+	bool traced = r->trace_id != NULL && strlen(r->trace_id) == 36;
+	char aadsts[32] = "";
+
+	*ret = '\0';
+	if (number > 0)
+		(void)snprintf(
+		    aadsts, sizeof(aadsts), "AADSTS%lld", (long long)number);
+	if (number > 0 || traced)
+		(void)snprintf(ret, size, " (%s%s%s%s)", aadsts,
+		    number > 0 && traced ? ", " : "", traced ? "trace " : "",
+		    traced ? r->trace_id : "");
 }
 
 int
@@ -221,21 +283,19 @@ advice_refusal(long http_status, int64_t retry_after_s, const struct refusal *r,
 {
 	const char *description = r->description ? r->description : "";
 	int64_t number = r->number > 0 ? r->number : number_in(description);
-	char error[64], sentence[184], aadsts[40] = "", trace[64] = "";
-	const char *advice;
-	enum diag_kind kind = judge(http_status, r, number, &advice);
+	char error[64], id[96], words[SENTENCE_MAX] = "";
+	enum diag_kind kind;
+	const struct advice *a = judge(http_status, r, number, &kind);
+	size_t used;
 
 	quote(error, sizeof(error), r->error, strlen(r->error));
-	first_sentence(description, sentence, sizeof(sentence));
-	if (number > 0)
-		(void)snprintf(
-		    aadsts, sizeof(aadsts), " (AADSTS%lld)", (long long)number);
-	/* What Microsoft's support asks for first. */
-	if (r->trace_id != NULL && strlen(r->trace_id) == 36)
-		(void)snprintf(
-		    trace, sizeof(trace), " (trace %s)", r->trace_id);
-	(void)diag_set(reterr, kind, "provider says %s%s%s%s: %s%s", error,
-	    aadsts, *sentence ? ": " : "", sentence, advice, trace);
+	identify(r, number, id, sizeof(id));
+	used = strlen("provider says : : : ") + strlen(error) + strlen(id) +
+	       strlen(a->cause) + strlen(a->todo);
+	if (used + WORDS_MIN < SENTENCE_MAX)
+		first_sentence(description, words, SENTENCE_MAX - used);
+	(void)diag_set(reterr, kind, "provider says %s%s%s%s: %s: %s", error,
+	    id, *words ? ": " : "", words, a->cause, a->todo);
 	if (kind == DIAG_RETRY)
 		reterr->retry_after_s = cap(retry_after_s);
 	if (number == LOOP_DETECTED && reterr->retry_after_s < LOOP_WAIT_S)
@@ -271,4 +331,75 @@ advice_status(long http_status, int64_t retry_after_s, const char *what,
 	return diag_set(reterr, DIAG_CONFIG,
 	    "provider answered with status %ld and %s: %s", http_status, what,
 	    advice);
+}
+
+/* A sentence of ours that somebody pasted. */
+static const struct advice *
+row_of_sentence(const char *text)
+{
+	const struct advice_rows *g;
+
+	for (size_t i = 0; (g = advice_group(i)) != NULL; i++)
+		for (size_t j = 0; j < g->n; j++)
+			if (strstr(text, g->row[j].cause) != NULL &&
+			    strstr(text, g->row[j].todo) != NULL)
+				return &g->row[j];
+	return NULL;
+}
+
+const struct advice *
+advice_mail(const char *text)
+{
+	return row_of_pattern(&advice_server_texts, text);
+}
+
+const struct advice *
+advice_explain(const char *text)
+{
+	const struct advice *a = row_of_any_number(text);
+
+	if (a == NULL)
+		a = row_of_sentence(text);
+	if (a == NULL)
+		a = advice_mail(text);
+	if (a == NULL)
+		a = row_of_pattern(&advice_descriptions, text);
+	if (a == NULL)
+		a = row_of_any_word(&advice_suberrors, text);
+	if (a == NULL)
+		a = row_of_any_word(&advice_errors, text);
+	if (a == NULL)
+		a = row_of_pattern(&advice_local_texts, text);
+	return a;
+}
+
+static bool
+is_of(const struct advice *a, const struct advice_rows *g)
+{
+	for (size_t i = 0; i < g->n; i++)
+		if (a == &g->row[i])
+			return true;
+	return false;
+}
+
+enum diag_kind
+advice_kind(const struct advice *a, const char *text)
+{
+	const struct advice *error = row_of_any_word(&advice_errors, text);
+
+	if (error == NULL || is_of(a, &advice_server_texts) ||
+	    is_of(a, &advice_local_texts) ||
+	    (is_of(a, &advice_numbers) && a->kind == DIAG_RETRY))
+		return a->kind;
+	return kind_of_error(error, row_of_any_word(&advice_suberrors, text));
+}
+
+const struct advice_rows *
+advice_group(size_t i)
+{
+	static const struct advice_rows *const groups[] = { &advice_errors,
+		&advice_suberrors, &advice_numbers, &advice_descriptions,
+		&advice_server_texts, &advice_local_texts };
+
+	return i < sizeof(groups) / sizeof(groups[0]) ? groups[i] : NULL;
 }

@@ -201,6 +201,8 @@ refusal(long http_status, int64_t retry_after_s, struct json *o,
 		.description = json_str(o, "error_description"),
 		.trace_id = json_str(o, "trace_id") };
 
+	if (r.suberror == NULL)
+		r.suberror = json_str(o, "error_subtype"); /* Google's */
 	(void)json_int_at(o, "error_codes", 0, &r.number);
 	return advice_refusal(http_status, retry_after_s, &r, reterr);
 }

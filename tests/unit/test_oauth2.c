@@ -174,7 +174,13 @@ static const struct {
 	{ "line feed in refresh token", "{" T ",\"refresh_token\":\"a\\nb\"}",
 	    0, 0, NULL, DIAG_CONFIG, "not printable" },
 	{ "error in spite of 200", "{\"error\":\"invalid_grant\"}", 0, 0, NULL,
-	    DIAG_REAUTH, "provider says invalid_grant: log in again" },
+	    DIAG_REAUTH,
+	    "provider says invalid_grant: the login is no longer good: "
+	    "mailtoken login ACCOUNT" },
+	{ "Google's error_subtype",
+	    "{\"error\":\"invalid_grant\",\"error_subtype\":"
+	    "\"invalid_rapt\"}",
+	    0, 0, NULL, DIAG_REAUTH, "session control" },
 	{ "page", "<html>Welcome to our hotel</html>", 0, 0, NULL, DIAG_RETRY,
 	    "something that is not JSON (a captive portal or proxy?)" },
 	{ "empty", "", 0, 0, NULL, DIAG_RETRY, "answered with nothing" },
@@ -239,18 +245,19 @@ static const struct {
 	{ 400, 9, "{\"error\":\"temporarily_unavailable\"}", DIAG_RETRY, 9,
 	    "asked again" },
 	{ 400, 0, "{\"error\":\"interaction_required\"}", DIAG_REAUTH, 0,
-	    "log in again" },
+	    "mailtoken login ACCOUNT" },
 	{ 400, 0,
 	    "{\"error\":\"invalid_grant\",\"suberror\":"
 	    "\"protection_policy_required\"}",
 	    DIAG_CONFIG, 0, "no login" },
 	{ 400, 0, "{\"error\":\"invalid_grant\",\"suberror\":\"bad_token\"}",
-	    DIAG_REAUTH, 0, "log in again" },
+	    DIAG_REAUTH, 0, "mailtoken login ACCOUNT" },
 	{ 400, 0,
 	    "{\"error\":\"invalid_scope\",\"error_description\":"
 	    "\"AADSTS70011: bad scope.\"}",
 	    DIAG_CONFIG, 0,
-	    "invalid_scope (AADSTS70011): bad scope: check scope" },
+	    "invalid_scope (AADSTS70011): bad scope: the scope is not valid: "
+	    "check scope" },
 	{ 400, 0, "{\"error\":\"invalid_grant\",\"error_codes\":[90033]}",
 	    DIAG_RETRY, 0, "asked again" },
 	{ 400, 0, "{\"error\":\"teapot\"}", DIAG_CONFIG, 0, "says teapot: " },
@@ -258,7 +265,7 @@ static const struct {
 	{ 400, 0,
 	    "{\"error\":\"invalid_grant\",\"error_description\":\"Token "
 	    "eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiIsIng1dCI6 is bad. More\"}",
-	    DIAG_REAUTH, 0, "Token *** is bad: log in" },
+	    DIAG_REAUTH, 0, "Token *** is bad: the login is" },
 	{ 400, 0,
 	    "{\"error\":\"eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiIsIng1dCI6"
 	    "IjdkRC1nZWNOZ1gxWmY3R0xrT3ZwT0IyZGNWQSIsImtpZCI6\"}",
@@ -268,8 +275,8 @@ static const struct {
 	    "\\u001b[2J\\r\\nTrace ID: x\",\"trace_id\":"
 	    "\"01234567-89ab-cdef-0123-456789abcdef\"}",
 	    DIAG_REAUTH, 0,
-	    "a?b?[2J: log in again and import the new refresh token "
-	    "(mailtoken import) (trace 01234567-89ab-cdef-0123-456789abcdef)" },
+	    "invalid_grant (trace 01234567-89ab-cdef-0123-456789abcdef): "
+	    "a?b?[2J: the login is no longer good: mailtoken login ACCOUNT" },
 };
 
 static void
@@ -302,8 +309,9 @@ static const struct {
 	const char *says;
 } entra[] = {
 	{ "50076-v2", DIAG_REAUTH, 0,
-	    "provider says invalid_grant (AADSTS50076): Due to a " },
-	{ "53003-claims", DIAG_REAUTH, 0, "administrator must change that" },
+	    "provider says invalid_grant (AADSTS50076, trace 00000000-0000-"
+	    "0000-0000-000000000000): Due to a " },
+	{ "53003-claims", DIAG_REAUTH, 0, "exempt this account or host" },
 	{ "700082", DIAG_REAUTH, 0,
 	    "(AADSTS700082): The refresh token has "
 	    "expired due to inactivity: the refresh token was not used" },
@@ -313,7 +321,7 @@ static const struct {
 	{ "7000215", DIAG_CONFIG, 0, "the secret's value, not its ID" },
 	{ "70016-pending", DIAG_RETRY, 0, "authorization_pending" },
 	{ "429-plain", DIAG_RETRY, 60, "status 429" },
-	{ "70000-msa", DIAG_REAUTH, 0, "log in again" },
+	{ "70000-msa", DIAG_REAUTH, 0, "mailtoken login ACCOUNT" },
 	{ "msal-success", DIAG_OK, 0, "" },
 	{ "imds-success", DIAG_OK, 0, "" },
 };
