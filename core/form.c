@@ -36,10 +36,11 @@ form_add(struct buf *b, const char *key, const char *value, size_t n)
 static int
 hex_digit(char c)
 {
-	static const char digits[] = "0123456789abcdef";
-	const char *p = c != '\0' ? strchr(digits, c | 0x20) : NULL;
-
-	return p != NULL ? (int)(p - digits) : -1;
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
 /* False: a broken escape, or a NUL. */
@@ -152,10 +153,11 @@ bool
 base64_decode(struct buf *b, const char *s, size_t n)
 {
 	unsigned v = 0;
+	size_t whole = n;
 
-	for (size_t pads = 0; pads < 2 && n > 0 && s[n - 1] == '='; pads++)
+	while (n > 0 && whole - n < 2 && s[n - 1] == '=')
 		n--;
-	if (n % 4 == 1)
+	if (n % 4 == 1 || (n < whole && whole % 4 != 0))
 		return false;
 	for (size_t i = 0; i < n; i++)
 		if (base64_digit(s[i]) < 0)
