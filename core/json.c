@@ -3,6 +3,7 @@
 #include <json-c/json.h>
 #include <json-c/printbuf.h>
 #include <limits.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -68,7 +69,8 @@ json_read(const char *text, size_t len, size_t max)
 	struct json_tokener *tok;
 	struct json_object *o = NULL;
 
-	while (len > 0 && strchr(" \t\r\n", text[len - 1]) != NULL)
+	while (len > 0 && text[len - 1] != '\0' &&
+	       strchr(" \t\r\n", text[len - 1]) != NULL)
 		len--;
 	if (len == 0 || len > max || len >= INT_MAX ||
 	    memchr(text, '\0', len) != NULL)
@@ -115,6 +117,9 @@ as_int(struct json_object *v, int64_t *ret)
 	char *end;
 	long long n;
 
+	if (json_object_is_type(v, json_type_double) &&
+	    isnan(json_object_get_double(v))) /* the library reads "NaN" */
+		return false;
 	if (json_object_is_type(v, json_type_int) ||
 	    json_object_is_type(v, json_type_double)) {
 		*ret = json_object_get_int64(v); /* clamps */
