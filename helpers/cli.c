@@ -24,13 +24,21 @@
 const struct cli_command cli_commands[] = {
 	{ NULL, NULL, "Setting up", NULL },
 	{ "check", "[FILE]", "check the configuration, its files and the state", cmd_check },
-	{ "import", "ACCOUNT", "store a refresh token, read from standard input", cmd_import },
+	{ "import", "ACCOUNT [--from FILE|-] [--format NAME] [--mailbox ADDRESS] [--password-file FILE]", "store a login of another program, or a refresh token", cmd_import },
+	{ "login", "ACCOUNT [--device|--browser|--paste] [--port N]", "let the mailbox's owner log in, once", cmd_login },
+	{ "logout", "ACCOUNT", "forget the account's tokens here", cmd_logout },
+	{ "revoke", "ACCOUNT [--local]", "end the login at the provider, and forget it here", cmd_revoke },
+	{ "list", "[--json] [--names]", "show the accounts of the configuration", cmd_list },
 	{ NULL, NULL, "Tokens", NULL },
 	{ "refresh", "ACCOUNT", "renew the account's token now", cmd_refresh },
 	{ "reload", "", "let the agent read its configuration again", cmd_reload },
 	{ "token", "ACCOUNT", "print an access token, on one line", cmd_token },
 	{ NULL, NULL, "Trouble", NULL },
+	{ "inspect", "ACCOUNT [--mailbox ADDRESS] [--json]", "show what the account's token is for, and what is wrong with it", cmd_inspect },
 	{ "status", "[ACCOUNT] [--json]", "show every account and what is wrong with it", cmd_status },
+	{ "test", "ACCOUNT [--smtp|--imap|--pop] [--user MAILBOX] [--host HOST[:PORT]] [--ca FILE] [--refresh] [--json]", "log in at the mail servers with the account's token", cmd_test },
+	{ NULL, NULL, "Backup, and the rest", NULL },
+	{ "completion", "bash|zsh|fish", "print a script that completes this command in a shell", cmd_completion },
 };
 
 static const int exit_codes[] = {
@@ -162,6 +170,20 @@ ignore(void *arg, const struct diag *d)
  * The configuration may be unreadable for whoever asks for a token, and need
  * not be right for that: then the default paths must do.
  */
+static const struct config *
+quiet_config(struct cli *c)
+{
+	if (c->config == NULL)
+		c->config = config_load(c->conf_path, ignore, NULL);
+	return c->config;
+}
+
+const struct account *
+cli_find_account(struct cli *c, const char *name)
+{
+	return quiet_config(c) != NULL ? config_account(c->config, name) : NULL;
+}
+
 static const char *
 socket_path(struct cli *c)
 {
@@ -171,9 +193,7 @@ socket_path(struct cli *c)
 		return c->socket;
 	if (env != NULL && *env != '\0')
 		return env;
-	if (c->config == NULL)
-		c->config = config_load(c->conf_path, ignore, NULL);
-	if (c->config != NULL && !c->config->listen_default)
+	if (quiet_config(c) != NULL && !c->config->listen_default)
 		return c->config->listen[0];
 	return NULL;
 }

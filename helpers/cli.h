@@ -33,8 +33,15 @@ extern const size_t cli_n_commands;
 
 /* Commands: argv[0] is the command's own name.  They return an exit code. */
 int cmd_check(struct cli *c, int argc, char *argv[]);
+int cmd_completion(struct cli *c, int argc, char *argv[]);
 int cmd_import(struct cli *c, int argc, char *argv[]);
+int cmd_list(struct cli *c, int argc, char *argv[]);
+int cmd_login(struct cli *c, int argc, char *argv[]);
+int cmd_logout(struct cli *c, int argc, char *argv[]);
+int cmd_revoke(struct cli *c, int argc, char *argv[]);
+int cmd_test(struct cli *c, int argc, char *argv[]);
 int cmd_token(struct cli *c, int argc, char *argv[]);
+int cmd_inspect(struct cli *c, int argc, char *argv[]);
 int cmd_status(struct cli *c, int argc, char *argv[]);
 int cmd_refresh(struct cli *c, int argc, char *argv[]);
 int cmd_reload(struct cli *c, int argc, char *argv[]);
@@ -51,6 +58,11 @@ int cli_usage(const char *command);
 struct config *cli_config(struct cli *c);
 /* NULL after it has said that there is no such account. */
 const struct account *cli_account(struct cli *c, const char *name);
+/*
+ * NULL, and nothing said, if the configuration cannot be read or lacks it:
+ * who may have an account's token need not be able to read that.
+ */
+const struct account *cli_find_account(struct cli *c, const char *name);
 
 /*
  * The agent to talk to: -s, $MAILTOKEN_SOCKET, the configuration's first

@@ -1,0 +1,143 @@
+/* cli_file.c - whole files, or nothing of them. */
+#include "cli_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "regfile.h"
+#include "secret.h"
+
+#define TRIES 100
+
+static int
+sys(const char *path, const char *doing, struct diag *reterr)
+{
+	int e = errno;
+
+	if (e == ENOMEM)
+		return diag_nomem(reterr);
+	return diag_set(reterr,
+	    e == ENOSPC || e == EDQUOT || e == EIO ? DIAG_RETRY : DIAG_CONFIG,
+	    "%s: cannot %s: %s%s", path, doing, strerror(e),
+	    e == ENOSPC || e == EDQUOT	? "; make room on that file system" :
+	    e == EACCES || e == EPERM	? "; run this as root" :
+	    e == ENOENT || e == ENOTDIR ? "; make its directory first" :
+					  "");
+}
+
+static int
+write_all(int fd, const char *p, size_t n)
+{
+	while (n > 0) {
+		ssize_t w = write(fd, p, n);
+
+		if (w < 0 && errno == EINTR)
+			continue;
+		if (w <= 0) {
+			if (w == 0)
+				errno = ENOSPC;
+			return -1;
+		}
+		p += w;
+		n -= (size_t)w;
+	}
+	return 0;
+}
+
+/* What a link leads to is replaced, not the link. */
+static char *
+real_path(const char *path)
+{
+	char *real = realpath(path, NULL);
+
+	return real != NULL || errno != ENOENT ? real : strdup(path);
+}
+
+/* A new file beside the one to be; its name is put into tmp. */
+static int
+create_beside(int dirfd, const char *name, char tmp[static NAME_MAX + 1])
+{
+	for (unsigned i = 0; i < TRIES; i++) {
+		int fd;
+
+		(void)snprintf(tmp, NAME_MAX + 1, ".%.200s.%u.%u", name,
+		    (unsigned)getpid(), i);
+		fd = openat(dirfd, tmp,
+		    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+		if (fd >= 0 || errno != EEXIST)
+			return fd;
+	}
+	return -1;
+}
+
+/* The order matters: the name must never stand for half a file. */
+static int
+fill(int fd, const struct cli_file *f, const void *bytes, size_t n)
+{
+	if ((f->uid != (uid_t)-1 || f->gid != (gid_t)-1) &&
+	    fchown(fd, f->uid, f->gid) < 0)
+		return -1;
+	if (fchmod(fd, f->mode) < 0 || write_all(fd, bytes, n) < 0)
+		return -1;
+	return fsync(fd);
+}
+
+static int
+put(int dirfd, const char *name, const struct cli_file *f, const void *bytes,
+    size_t n, struct diag *reterr)
+{
+	char tmp[NAME_MAX + 1];
+	auto_close int fd = create_beside(dirfd, name, tmp);
+
+	if (fd < 0)
+		return sys(f->path, "write a new one beside it", reterr);
+	if (fill(fd, f, bytes, n) < 0 ||
+	    renameat2(dirfd, tmp, dirfd, name, f->keep ? RENAME_NOREPLACE : 0) <
+		0) {
+		(void)sys(f->path, "write", reterr);
+		(void)unlinkat(dirfd, tmp, 0);
+		return -1;
+	}
+	if (fsync(dirfd) < 0)
+		return sys(f->path, "make it durable", reterr);
+	return 0;
+}
+
+int
+cli_file_write(
+    const struct cli_file *f, const void *bytes, size_t n, struct diag *reterr)
+{
+	auto_free char *real = real_path(f->path);
+	auto_free char *copy = real != NULL ? strdup(real) : NULL;
+	auto_close int dirfd = -1;
+
+	if (copy == NULL)
+		return sys(f->path, "find", reterr);
+	dirfd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dirfd < 0)
+		return sys(f->path, "open its directory", reterr);
+	return put(dirfd,
+	    strrchr(real, '/') != NULL ? strrchr(real, '/') + 1 : real, f,
+	    bytes, n, reterr);
+}
+
+int
+cli_file_read(const char *path, size_t max, struct buf *b, struct diag *reterr)
+{
+	auto_close int fd = -1;
+	struct stat st;
+
+	if (strcmp(path, "-") == 0)
+		return regfile_slurp(
+		    STDIN_FILENO, "standard input", max, b, reterr);
+	fd = regfile_open(path, "run this as root", &st, reterr);
+	return fd < 0 ? -1 : regfile_slurp(fd, path, max, b, reterr);
+}

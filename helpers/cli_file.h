@@ -1,0 +1,34 @@
+/*
+ * cli_file.h - writing a whole file or nothing of it: new, fsynced, renamed,
+ * and the directory fsynced.  What fails leaves the old file as it was.
+ */
+#ifndef HELPERS_CLI_FILE_H
+#define HELPERS_CLI_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "buf.h"
+#include "diag.h"
+
+struct cli_file {
+	const char *path; /* a symbolic link is followed */
+	mode_t mode;
+	uid_t uid; /* (uid_t)-1 and (gid_t)-1: as the kernel makes it */
+	gid_t gid;
+	bool keep; /* never replace what is there: -1, and reterr says so */
+};
+
+/* Returns -1 with *reterr (CONFIG, RETRY: disk full and the like, NOMEM). */
+int cli_file_write(const struct cli_file *f, const void *bytes, size_t n,
+    struct diag *reterr);
+
+/*
+ * Appends a file's bytes, up to max, or standard input's if path is "-".
+ * what names it in *reterr (CONFIG, NOMEM).
+ */
+int cli_file_read(
+    const char *path, size_t max, struct buf *b, struct diag *reterr);
+
+#endif
