@@ -383,6 +383,40 @@ login_idle_at(const struct live *l)
 	return used != 0 ? used + (int64_t)info->idle_days * DAY_S : 0;
 }
 
+/* Nobody renews what has no login: as the renewal itself would find out. */
+static void
+forgotten(struct live *l)
+{
+	struct diag d = DIAG_INIT;
+
+	if (l->account->grant != GRANT_REFRESH_TOKEN ||
+	    !secret_empty(&l->grant.refresh_token) ||
+	    !refresh_force(&l->refresh, clock_now_ms()))
+		return;
+	(void)diag_set(&d, DIAG_REAUTH, "logged out: run mailtoken login %s",
+	    l->account->name);
+	refresh_ended(&l->refresh, clock_now_ms(), NULL, &d);
+	l->logged = d.kind;
+}
+
+/*
+ * A renewal that is under way has read the state after the logout, since
+ * both need its lock: it ends by itself, without a token.
+ */
+void
+live_forget(struct live *l)
+{
+	struct diag d = DIAG_INIT;
+
+	secret_wipe(&l->refresh.token.value);
+	grant_wipe(&l->grant);
+	l->unsaved = false;
+	if (store_read(l->pool->env->store, l->account->name, &l->grant, &d) >=
+	    0)
+		forgotten(l);
+	arm(l);
+}
+
 void
 live_status(struct live *l, struct live_status *ret)
 {

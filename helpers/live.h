@@ -68,6 +68,11 @@ void live_want(struct live *l, struct waiter *w);
 void live_cancel(struct live *l, struct waiter *w);
 /* A server refused this generation. */
 void live_reject(struct live *l, int64_t generation);
+/*
+ * Somebody has logged out: no token that is in memory is handed out any more,
+ * and who asks hears that a login is needed, unless the state has one.
+ */
+void live_forget(struct live *l);
 /* Reads the state again and renews; w is answered when that has ended. */
 void live_refresh(struct live *l, struct waiter *w);
 

@@ -6,13 +6,22 @@
 #include "clock.h"
 #include "log.h"
 
-enum op { OP_GET, OP_REJECT, OP_STATUS, OP_REFRESH, OP_RELOAD, OP__COUNT };
+enum op {
+	OP_GET,
+	OP_REJECT,
+	OP_STATUS,
+	OP_REFRESH,
+	OP_RELOAD,
+	OP_FORGET,
+	OP__COUNT
+};
 
 static void op_get(struct session *s, const struct wire_msg *msg);
 static void op_reject(struct session *s, const struct wire_msg *msg);
 static void op_status(struct session *s, const struct wire_msg *msg);
 static void op_refresh(struct session *s, const struct wire_msg *msg);
 static void op_reload(struct session *s, const struct wire_msg *msg);
+static void op_forget(struct session *s, const struct wire_msg *msg);
 
 static const struct {
 	const char *name;
@@ -31,6 +40,9 @@ static const struct {
 	    .admin_only = true },
 	[OP_RELOAD] = { .name = "reload",
 	    .run = op_reload,
+	    .admin_only = true },
+	[OP_FORGET] = { .name = "forget",
+	    .run = op_forget,
 	    .admin_only = true },
 };
 _Static_assert(sizeof(ops) / sizeof(ops[0]) == OP__COUNT, "one row per op");
@@ -238,6 +250,23 @@ op_refresh(struct session *s, const struct wire_msg *msg)
 		return;
 	s->waiter.answer = answer_token;
 	session_ask(s, l, live_refresh);
+}
+
+static void
+op_forget(struct session *s, const struct wire_msg *msg)
+{
+	struct live *l = find_account(s);
+	struct log_line line;
+
+	(void)msg;
+	if (l == NULL)
+		return;
+	live_forget(l);
+	line = log_request(s, LOG_NOTICE, "forget", DIAG_OK);
+	log_send(&line);
+	session_begin(s, "ok");
+	wire_put(&s->out, "account", s->what.account);
+	session_finish(s);
 }
 
 static void
