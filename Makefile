@@ -137,6 +137,8 @@ $(UNIT): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libcore.a
 # The calls that reach the disk fail or never return.
 $(BUILD)/tests/unit/test_store: TESTLINK = -Wl,--wrap=openat,--wrap=write,--wrap=fsync,--wrap=renameat,--wrap=fstatfs
 $(BUILD)/tests/unit/test_renew: TESTLINK = -Wl,--wrap=renameat
+# A kernel without pidfds.
+$(BUILD)/tests/unit/test_command: TESTLINK = -Wl,--wrap=syscall
 # Every allocation of a plugin's code fails once.
 $(BUILD)/tests/unit/test_oom: TESTLINK = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup
 
@@ -203,6 +205,11 @@ lint: check-layers
 	    $(wildcard core/*.c sasl-plugin/*.c helpers/*.c library/*.c) -- \
 	    -std=c11 -D_GNU_SOURCE $(DEFS) -Icore \
 	    $(shell $(PKG) --cflags $(LIBS_AGENT) libsasl2)
+
+# The table of core/advice_table.c and core/advice_texts.c; tests/lint.sh
+# compares.
+docs/errors.md: $(BUILD)/mailtoken
+	$(BUILD)/mailtoken explain --list >$@.new && mv $@.new $@
 
 format:
 	clang-format -i $(filter %.c,$(C_FILES))

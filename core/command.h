@@ -5,7 +5,12 @@
  * The text is a list of arguments separated by blanks; the first is an
  * absolute path; there is no quoting.  The program gets PATH, HOME, LANG and
  * USER of ours as far as they are set, nothing on standard input, and our
- * standard error goes nowhere: what it says there may be the secret.
+ * standard error goes nowhere: what it says there may be the secret.  It runs
+ * in a session of its own, so that it finds no terminal to ask at, in the
+ * folder /, and does not outlive us.
+ *
+ * Nothing here waits for SIGCHLD.  But where that is ignored nobody learns how
+ * a program ended: the first command sets it back to its default.
  */
 #ifndef CORE_COMMAND_H
 #define CORE_COMMAND_H
@@ -16,7 +21,8 @@
 #include "secret.h"
 
 #define COMMAND_TIMEOUT_MS	10000
-#define COMMAND_OUTPUT_MAX	16384
+#define COMMAND_OUTPUT_MAX	16384	/* bytes, with the newline */
+#define COMMAND_ARGUMENTS_MAX	64	/* with the program */
 
 struct event_base;
 struct command;
@@ -29,12 +35,15 @@ int command_check(const char *text, struct diag *reterr);
  * standard output without one trailing newline, borrowed; or NULL, and *why
  * says so, naming the program but no argument: CONFIG (cannot be started,
  * empty output, too much, a NUL, exit status 1 to 127 in words), RETRY (took
- * too long, killed by a signal), NOMEM.
+ * too long, killed by a signal, exit status 75, which is EX_TEMPFAIL), NOMEM.
  */
 typedef void command_done(void *arg, const struct secret *output,
 	const struct diag *why);
 
-/* NULL with *reterr (CONFIG, NOMEM): then done() is not called. */
+/*
+ * NULL with *reterr (CONFIG, NOMEM; RETRY: the system has no process to
+ * spare): then done() is not called.
+ */
 struct command *command_start(struct event_base *base, const char *text,
 	int64_t timeout_ms, command_done *done, void *arg,
 	struct diag *reterr);
