@@ -7,6 +7,7 @@
 
 #include "buf.h"
 #include "cleanup.h"
+#include "command.h"
 #include "regfile.h"
 
 void
@@ -16,34 +17,59 @@ secret_ref_free(struct secret_ref *ref)
 	*ref = (struct secret_ref){ SECRET_REF_NONE, NULL, 0 };
 }
 
+static int
+check_file(const char *name, struct diag *reterr)
+{
+	if (name[0] == '/')
+		return 0;
+	return diag_set(
+	    reterr, DIAG_CONFIG, "needs an absolute path: write file:/PATH");
+}
+
+static int
+check_credential(const char *name, struct diag *reterr)
+{
+	if (name[0] != '\0' && name[0] != '.' && strpbrk(name, "/ \t") == NULL)
+		return 0;
+	return diag_set(reterr, DIAG_CONFIG,
+	    "needs a name as in LoadCredential=NAME:/PATH: write "
+	    "credential:NAME");
+}
+
+static const struct kind {
+	const char *word;
+	enum secret_ref_kind kind;
+	int (*check)(const char *name, struct diag *reterr);
+} kinds[] = {
+	{ "file:", SECRET_REF_FILE, check_file },
+	{ "credential:", SECRET_REF_CREDENTIAL, check_credential },
+	{ "command:", SECRET_REF_COMMAND, command_check },
+};
+
 int
 secret_ref_parse(const char *text, struct secret_ref *ret, struct diag *reterr)
 {
-	bool file = strncmp(text, "file:", 5) == 0;
-	const char *name = text + (file ? 5 : 11);
-	char *copy;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		const struct kind *k = &kinds[i];
+		size_t n = strlen(k->word);
+		char *copy;
 
-	if (!file && strncmp(text, "credential:", 11) != 0)
-		return diag_set(reterr, DIAG_CONFIG,
-		    "a secret does not stand in this file: put it into a file "
-		    "of mode 0600 and write file:/PATH here, or credential:NAME "
-		    "for one of systemd's");
-	if (file && name[0] != '/')
-		return diag_set(reterr, DIAG_CONFIG,
-		    "needs an absolute path: write file:/PATH");
-	if (!file && (name[0] == '\0' || name[0] == '.' ||
-			 strpbrk(name, "/ \t") != NULL))
-		return diag_set(reterr, DIAG_CONFIG,
-		    "needs a name as in LoadCredential=NAME:/PATH: write "
-		    "credential:NAME");
-
-	copy = strdup(name);
-	if (copy == NULL)
-		return diag_nomem(reterr);
-	free(ret->name);
-	ret->name = copy;
-	ret->kind = file ? SECRET_REF_FILE : SECRET_REF_CREDENTIAL;
-	return 0;
+		if (strncmp(text, k->word, n) != 0)
+			continue;
+		if (k->check(text + n, reterr) < 0)
+			return -1;
+		copy = strdup(text + n);
+		if (copy == NULL)
+			return diag_nomem(reterr);
+		free(ret->name);
+		ret->name = copy;
+		ret->kind = k->kind;
+		return 0;
+	}
+	return diag_set(reterr, DIAG_CONFIG,
+	    "a secret does not stand in this file: put it into a file of mode "
+	    "0600 and write file:/PATH here, or credential:NAME for one of "
+	    "systemd's, or command:/PROGRAM for what a program prints");
 }
 
 /* path has PATH_MAX bytes. */
@@ -66,9 +92,9 @@ secret_path(const struct secret_ref *ref, char *path, struct diag *reterr)
 	return 0;
 }
 
-int
-secret_ref_read(const struct secret_ref *ref, const char *owner,
-    struct secret *ret, struct diag *reterr)
+static int
+read_file(const struct secret_ref *ref, const char *owner, struct secret *ret,
+    struct diag *reterr)
 {
 	char path[PATH_MAX];
 	auto_buf struct buf b = BUF_INIT(CONFIG_SECRET_MAX + 1);
@@ -106,4 +132,13 @@ secret_ref_read(const struct secret_ref *ref, const char *owner,
 	if (!secret_set(ret, b.ptr, len))
 		return diag_nomem(reterr);
 	return 0;
+}
+
+int
+secret_ref_read(const struct secret_ref *ref, const char *owner,
+    struct secret *ret, struct diag *reterr)
+{
+	if (ref->kind == SECRET_REF_COMMAND)
+		return command_run(ref->name, COMMAND_TIMEOUT_MS, ret, reterr);
+	return read_file(ref, owner, ret, reterr);
 }
