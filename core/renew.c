@@ -3,20 +3,26 @@
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "cleanup.h"
+#include "command.h"
+#include "credential.h"
 #include "oauth2.h"
 #include "refresh.h"
+#include "token_request.h"
 
 #define LOCK_POLL_MS 50
 
 /*
  *   LOCK --got it--> read the store --somebody renewed--> done
  *    |  ^               |
- *    +--+ busy          +--> DISCOVER --> ASK --> write --> done
- *                             (or ASK at once)
+ *    +--+ busy          +--> SECRET --> DISCOVER --> ASK --> write --> done
+ *                                                   |   ^
+ *                                                   +---+ challenged, once
  *
- * Every state waits for exactly one event: the timer, or http's done().
+ * Every state waits for exactly one event: the timer, command's done() or
+ * http's.  SECRET is passed through unless the secret comes from a command,
+ * DISCOVER unless only the issuer is known.
  */
 struct renewal {
 	const struct renew_env *env;
@@ -33,9 +39,11 @@ struct renewal {
 	struct event *timer; /* LOCK */
 	int64_t waited_ms;
 	struct store_lock lock;
+	struct command *command;       /* SECRET */
+	struct secret secret;	       /* until the request is made */
 	struct http_call *call;	       /* DISCOVER, ASK */
 	struct oauth2_endpoints found; /* by discovery */
-	struct oauth2_request request;
+	struct token_request request;
 	int64_t asked_at;
 };
 
@@ -43,12 +51,14 @@ static void
 renewal_free(struct renewal *r)
 {
 	http_cancel(&r->call);
+	command_cancel(&r->command);
 	store_unlock(&r->lock);
 	if (r->timer != NULL)
 		event_free(r->timer);
 	grant_wipe(&r->known);
 	grant_wipe(&r->grant);
-	oauth2_request_wipe(&r->request);
+	secret_wipe(&r->secret);
+	token_request_wipe(&r->request);
 	oauth2_endpoints_free(&r->found);
 	config_unref(&r->config);
 	free(r);
@@ -64,17 +74,6 @@ finish(struct renewal *r, const struct grant *g, const struct diag *unsaved,
 	renewal_free(r);
 }
 
-/* A new refresh token comes in; the one before it is kept. */
-static void
-rotate(struct grant *g, struct secret *new)
-{
-	if (!secret_empty(&g->refresh_token) &&
-	    (g->refresh_token.len != new->len ||
-		memcmp(g->refresh_token.ptr, new->ptr, new->len) != 0))
-		secret_move(&g->previous_refresh_token, &g->refresh_token);
-	secret_move(&g->refresh_token, new);
-}
-
 static void
 save(struct renewal *r)
 {
@@ -88,74 +87,56 @@ save(struct renewal *r)
 }
 
 static void
+take_tokens(struct renewal *r, struct oauth2_tokens *t)
+{
+	if (!secret_empty(&t->refresh_token) &&
+	    r->account->grant == GRANT_REFRESH_TOKEN)
+		grant_rotate(&r->grant, &t->refresh_token);
+	secret_move(&r->grant.access_token, &t->access_token);
+	/* Counted from before the request: its life began no earlier. */
+	r->grant.generation = r->newest + 1;
+	r->grant.binding = account_binding(r->account);
+	r->grant.obtained_at = r->asked_at;
+	r->grant.expires_at = r->asked_at + t->life_s;
+	r->grant.refresh_at =
+	    t->refresh_in_s > 0 ? r->asked_at + t->refresh_in_s : 0;
+	oauth2_tokens_wipe(t);
+}
+
+static void send_request(struct renewal *r);
+
+static void
 on_tokens(void *arg, const struct http_answer *a, const struct diag *why)
 {
 	struct oauth2_tokens t = OAUTH2_TOKENS_INIT;
 	struct renewal *r = arg;
 	struct diag d = DIAG_INIT;
+	int rc;
 
 	r->call = NULL;
-	oauth2_request_wipe(&r->request);
-	if (a == NULL) {
-		finish(r, NULL, NULL, why);
+	rc = token_request_answer(&r->request, a, why, r->asked_at, &t, &d);
+	if (rc > 0) {
+		send_request(r);
 		return;
 	}
-	if (oauth2_parse_tokens(
-		a->status, a->retry_after_s, a->body, a->len, &t, &d) < 0) {
+	token_request_wipe(&r->request);
+	if (rc < 0) {
 		finish(r, NULL, NULL, &d);
 		return;
 	}
-	if (!secret_empty(&t.refresh_token) &&
-	    r->account->grant == GRANT_REFRESH_TOKEN)
-		rotate(&r->grant, &t.refresh_token);
-	secret_move(&r->grant.access_token, &t.access_token);
-	/* Counted from before the request: its life began no earlier. */
-	r->grant.generation = r->newest + 1;
-	r->grant.binding = account_binding(r->account);
-	r->grant.obtained_at = r->asked_at;
-	r->grant.expires_at = r->asked_at + t.life_s;
-	r->grant.refresh_at =
-	    t.refresh_in_s > 0 ? r->asked_at + t.refresh_in_s : 0;
-	oauth2_tokens_wipe(&t);
+	take_tokens(r, &t);
 	save(r);
 }
 
-static int
-build_request(struct renewal *r, struct diag *reterr)
+static void
+send_request(struct renewal *r)
 {
-	auto_secret struct secret s = SECRET_INIT;
-	const struct account *a = r->account;
-	struct oauth2_client client = {
-		.id = a->client_id, .secret = &s, .auth = a->client_auth
-	};
+	struct diag d = DIAG_INIT;
 
-	if (a->client_secret.kind != SECRET_REF_NONE &&
-	    config_read_secret(a, &a->client_secret, &s, reterr) < 0)
-		return -1;
-	if (a->grant == GRANT_CLIENT_CREDENTIALS)
-		return oauth2_credentials_request(
-		    &client, a->scope, &r->request, reterr);
-	return oauth2_refresh_request(
-	    &client, a->scope, &r->grant.refresh_token, &r->request, reterr);
-}
-
-static int
-send_request(struct renewal *r, const char *url, bool form, http_done *done,
-    struct diag *reterr)
-{
-	const struct account *a = r->account;
-	struct http_request q = { .url = url,
-		.form = form ? &r->request.body : NULL,
-		.authorization = form ? &r->request.authorization : NULL,
-		.ca_file = a->ca_file,
-		.insecure_http = a->insecure_http,
-		/* A refresh token used twice may revoke the grant. */
-		.once = form && a->grant == GRANT_REFRESH_TOKEN,
-		.timeout_ms = a->config->http_timeout_s * 1000,
-		.answer_max = OAUTH2_ANSWER_MAX };
-
-	r->call = http_start(r->env->http, &q, done, r, reterr);
-	return r->call != NULL ? 0 : -1;
+	r->call =
+	    token_request_send(&r->request, r->env->http, on_tokens, r, &d);
+	if (r->call == NULL)
+		finish(r, NULL, NULL, &d);
 }
 
 static void
@@ -164,11 +145,16 @@ ask(struct renewal *r)
 	const char *url = r->found.token != NULL ? r->found.token :
 						   r->account->token_endpoint;
 	struct diag d = DIAG_INIT;
+	int rc;
 
 	r->asked_at = r->env->now_s();
-	if (build_request(r, &d) < 0 ||
-	    send_request(r, url, true, on_tokens, &d) < 0)
+	rc = token_request_init(&r->request, r->account, url, &r->secret,
+	    &r->grant.refresh_token, r->asked_at, &d);
+	secret_wipe(&r->secret);
+	if (rc < 0)
 		finish(r, NULL, NULL, &d);
+	else
+		send_request(r);
 }
 
 static void
@@ -192,17 +178,85 @@ on_discovery(void *arg, const struct http_answer *a, const struct diag *why)
 	ask(r);
 }
 
+static int
+ask_issuer(struct renewal *r, struct diag *reterr)
+{
+	const struct account *a = r->account;
+	auto_free char *url = oauth2_discovery_url(a->issuer);
+	struct http_request q = { .url = url,
+		.ca_file = a->ca_file,
+		.insecure_http = a->insecure_http,
+		.timeout_ms = a->config->http_timeout_s * 1000,
+		.answer_max = OAUTH2_ANSWER_MAX };
+
+	if (url == NULL)
+		return diag_nomem(reterr);
+	r->call = http_start(r->env->http, &q, on_discovery, r, reterr);
+	return r->call != NULL ? 0 : -1;
+}
+
+/* Knows the secret, if there is any. */
 static void
 discover(struct renewal *r)
 {
-	char *url = oauth2_discovery_url(r->account->issuer);
 	struct diag d = DIAG_INIT;
 
-	if (url == NULL)
-		(void)diag_nomem(&d);
-	if (url == NULL || send_request(r, url, false, on_discovery, &d) < 0)
+	if (r->account->token_endpoint != NULL || r->account->issuer == NULL)
+		ask(r);
+	else if (ask_issuer(r, &d) < 0)
 		finish(r, NULL, NULL, &d);
-	free(url);
+}
+
+/* Says where in the configuration, as config_read_secret() does. */
+static int
+wrap_secret(const struct renewal *r, struct diag *d)
+{
+	const struct account *a = r->account;
+
+	if (d->kind == DIAG_NOMEM)
+		return -1;
+	return diag_wrap(d, "%s:%u: account %s", a->config->path,
+	    credential_secret(a)->line, a->name);
+}
+
+static void
+on_secret(void *arg, const struct secret *output, const struct diag *why)
+{
+	struct renewal *r = arg;
+	struct diag d = DIAG_INIT;
+
+	r->command = NULL;
+	if (output == NULL)
+		d = *why;
+	else if (!secret_copy(&r->secret, output))
+		(void)diag_nomem(&d);
+	if (d.kind == DIAG_OK) {
+		discover(r);
+		return;
+	}
+	(void)wrap_secret(r, &d);
+	finish(r, NULL, NULL, &d);
+}
+
+/* A command may take its time: nobody waits for it but this renewal. */
+static void
+get_secret(struct renewal *r)
+{
+	const struct secret_ref *ref = credential_secret(r->account);
+	struct diag d = DIAG_INIT;
+
+	if (ref != NULL && ref->kind == SECRET_REF_COMMAND) {
+		r->command = command_start(r->env->base, ref->name,
+		    COMMAND_TIMEOUT_MS, on_secret, r, &d);
+		if (r->command != NULL)
+			return;
+		(void)wrap_secret(r, &d);
+	} else if (ref == NULL ||
+		   config_read_secret(r->account, ref, &r->secret, &d) == 0) {
+		discover(r);
+		return;
+	}
+	finish(r, NULL, NULL, &d);
 }
 
 /*
@@ -274,10 +328,8 @@ on_lock(struct renewal *r)
 
 	if (rc != 0)
 		finish(r, rc > 0 ? &r->grant : NULL, NULL, rc > 0 ? NULL : &d);
-	else if (r->account->token_endpoint == NULL)
-		discover(r);
 	else
-		ask(r);
+		get_secret(r);
 }
 
 static void
@@ -320,7 +372,7 @@ renew_start(const struct renew_env *env, const struct account *account,
 		.force = force,
 		.have_known = known != NULL,
 		.lock = STORE_LOCK_INIT,
-		.request = OAUTH2_REQUEST_INIT };
+		.request = TOKEN_REQUEST_INIT };
 	/* References do not change what the configuration says. */
 	r->config = config_ref((struct config *)(uintptr_t)account->config);
 	r->timer = evtimer_new(env->base, try_lock, r);
@@ -341,21 +393,6 @@ renew_cancel(struct renewal **r)
 	*r = NULL;
 }
 
-static int
-wait_for_lock(const struct store *s, const char *account,
-    struct store_lock *lock, struct diag *reterr)
-{
-	static const struct timespec again = { 0, LOCK_POLL_MS * 1000000L };
-
-	for (int64_t ms = 0; store_lock(s, account, lock, reterr) < 0;
-	     ms += LOCK_POLL_MS) {
-		if (!lock->busy || ms >= RENEW_LOCK_WAIT_MS)
-			return -1;
-		(void)nanosleep(&again, NULL);
-	}
-	return 0;
-}
-
 /* new is NULL: nobody is logged in any more. */
 static int
 replace_login(const struct store *s, const char *account, struct secret *new,
@@ -365,12 +402,12 @@ replace_login(const struct store *s, const char *account, struct secret *new,
 	struct store_lock lock = STORE_LOCK_INIT;
 	int rc;
 
-	if (wait_for_lock(s, account, &lock, reterr) < 0)
+	if (store_lock_wait(s, account, RENEW_LOCK_WAIT_MS, &lock, reterr) < 0)
 		return -1;
 	rc = store_read(s, account, &g, reterr);
 	if (rc >= 0) {
 		if (new != NULL)
-			rotate(&g, new);
+			grant_rotate(&g, new);
 		else {
 			secret_wipe(&g.refresh_token);
 			secret_wipe(&g.previous_refresh_token);

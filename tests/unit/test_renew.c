@@ -33,7 +33,8 @@ struct lab {
 	bool keep;   /* sends no new one */
 	bool refuse; /* invalid_grant, whatever comes */
 	bool slow;
-	char seen[4096];
+	const char *key_path; /* of Arc's challenge */
+	char seen[4096];      /* the last request */
 };
 
 static struct {
@@ -83,6 +84,23 @@ tokens(struct lab *lab)
 	return text;
 }
 
+/* IMDS, App Service or Azure Arc, by the version that is asked for. */
+static const char *
+identity_answer(struct lab *lab, const char *request)
+{
+	static char text[512];
+
+	if (strstr(request, "api-version=2020-06-01") != NULL) {
+		(void)snprintf(text, sizeof(text),
+		    "HTTP/1.1 401 No\r\nConnection: close\r\n"
+		    "WWW-Authenticate: Basic realm=%s\r\n\r\n",
+		    lab->key_path);
+		return text;
+	}
+	return HEAD_ "{\"access_token\":\"at-m\",\"token_type\":\"Bearer\","
+		     "\"expires_on\":\"1790086400\"}";
+}
+
 static const char *
 answer(void *arg, const char *request)
 {
@@ -93,6 +111,9 @@ answer(void *arg, const char *request)
 	(void)snprintf(lab->seen, sizeof(lab->seen), "%s", request);
 	if (lab->slow)
 		(void)usleep(200000);
+	if (strncmp(request, "GET /", 5) == 0 &&
+	    strstr(request, "api-version=") != NULL)
+		return identity_answer(lab, request);
 	if (strncmp(request, "GET /issuer/.well-known/openid-c", 32) == 0) {
 		(void)snprintf(text, sizeof(text),
 		    HEAD_ "{\"issuer\":\"http://127.0.0.1:%u/issuer\","
@@ -127,7 +148,7 @@ configure(struct lab *lab, const char *keys)
 	config_unref(&lab->config);
 	(void)snprintf(text, sizeof(text),
 	    "[agent]\nhttp_timeout = 5\n"
-	    "[account " ACCOUNT "]\nprovider = custom\nclient_id = id\n"
+	    "[account " ACCOUNT "]\nprovider = custom\n"
 	    "insecure_http = yes\n%s",
 	    keys);
 	lab->config =
@@ -143,7 +164,7 @@ configure_refresh(struct lab *lab)
 	char keys[256];
 
 	(void)snprintf(keys, sizeof(keys),
-	    "grant = refresh_token\n"
+	    "client_id = id\ngrant = refresh_token\n"
 	    "token_endpoint = http://127.0.0.1:%u/token\n",
 	    lab->server.port);
 	configure(lab, keys);
@@ -178,7 +199,7 @@ static int
 teardown(void **state)
 {
 	static const char *const names[] = { ACCOUNT ".grant", ACCOUNT ".lock",
-		"secret" };
+		"secret", "key.pem", "cert.pem" };
 	struct lab *lab = *state;
 
 	grant_wipe(&result.g);
@@ -498,7 +519,7 @@ gets_credentials(void **state)
 	char keys[256];
 
 	(void)snprintf(keys, sizeof(keys),
-	    "grant = client_credentials\n"
+	    "client_id = id\ngrant = client_credentials\n"
 	    "client_secret = file:%s/secret\nscope = mail\n"
 	    "token_endpoint = http://127.0.0.1:%u/token\n",
 	    lab->dir, lab->server.port);
@@ -513,6 +534,144 @@ gets_credentials(void **state)
 	expect_disk(lab, 1, "at-0", "", "");
 }
 
+/* It is run without anybody waiting for it, and again each time. */
+static void
+gets_the_secret_from_a_command(void **state)
+{
+	static const struct {
+		const char *command;
+		enum diag_kind kind;
+		const char *says; /* in the request or the text */
+	} table[] = {
+		{ "/bin/echo s3cret", DIAG_OK, "&client_secret=s3cret&" },
+		{ "/bin/false sesame", DIAG_CONFIG, "test.conf:8: account " },
+		{ "/bin/nothing", DIAG_CONFIG, "/bin/nothing" },
+		{ "/bin/true", DIAG_CONFIG, "/bin/true" },
+	};
+	struct lab *lab = *state;
+	char keys[512];
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		(void)snprintf(keys, sizeof(keys),
+		    "client_id = id\ngrant = client_credentials\n"
+		    "client_secret = command:%s\nscope = mail\n"
+		    "token_endpoint = http://127.0.0.1:%u/token\n",
+		    table[i].command, lab->server.port);
+		configure(lab, keys);
+		renew(&lab->env, lab->account, NULL, true);
+		if (result.why.kind != table[i].kind ||
+		    strstr(result.have ? lab->seen : result.why.text,
+			table[i].says) == NULL ||
+		    strstr(result.why.text, "sesame") != NULL)
+			fail_msg("%s: %s", table[i].command, result.why.text);
+		expect_rest(lab);
+	}
+}
+
+/* A key and a certificate, and what the request says with them. */
+static void
+signs_its_requests(void **state)
+{
+	static const char *const grants[] = {
+		"client_id = id\ngrant = client_credentials\n"
+		"client_certificate = %s/cert.pem\nclient_key = %s/key.pem\n",
+		"client_id = id\ngrant = workload_identity\n"
+		"client_assertion_file = %s/secret\n#%s\n",
+	};
+	struct lab *lab = *state;
+	auto_close int fd =
+	    openat(lab->store.dirfd, "secret", O_CREAT | O_WRONLY, 0600);
+	char keys[1024], line[512];
+
+	(void)snprintf(line, sizeof(line),
+	    "cd %s && umask 077 && openssl req -x509 -newkey rsa:2048 -nodes "
+	    "-subj /CN=x -keyout key.pem -out cert.pem 2>/dev/null",
+	    lab->dir);
+	assert_int_equal(system(line), 0);
+	assert_int_equal(write(fd, "eyJ.b.c", 7), 7);
+	for (size_t i = 0; i < sizeof(grants) / sizeof(grants[0]); i++) {
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+		int n =
+		    snprintf(keys, sizeof(keys), grants[i], lab->dir, lab->dir);
+#pragma GCC diagnostic pop
+		(void)snprintf(keys + n, sizeof(keys) - (size_t)n,
+		    "scope = mail\ntoken_endpoint = http://127.0.0.1:%u/token\n",
+		    lab->server.port);
+		configure(lab, keys);
+		renew(&lab->env, lab->account, NULL, true);
+		if (!result.have)
+			fail_msg("%zu: %s", i, result.why.text);
+		assert_non_null(strstr(lab->seen, "client_id=id&"));
+		assert_non_null(strstr(lab->seen,
+		    "client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3A"
+		    "client-assertion-type%3Ajwt-bearer&client_assertion=eyJ"));
+		assert_null(strstr(lab->seen, "client_secret"));
+	}
+}
+
+static void
+asks_the_machine(void **state)
+{
+	static const struct {
+		const char *set[4]; /* variables and values; %u is the port */
+		const char *key_path;
+		enum diag_kind kind;
+		const char *says; /* in the request or the text */
+	} table[] = {
+		{ { "AZURE_POD_IDENTITY_AUTHORITY_HOST",
+		      "http://127.0.0.1:%u" },
+		    NULL, DIAG_OK, "\r\nMetadata: true\r\n" },
+		{ { "IDENTITY_ENDPOINT", "http://localhost:%u/msi",
+		      "IDENTITY_HEADER", "h3ader" },
+		    NULL, DIAG_OK, "\r\nX-IDENTITY-HEADER: h3ader\r\n" },
+		{ { "IDENTITY_ENDPOINT", "http://127.0.0.1:%u/t",
+		      "IMDS_ENDPOINT", "http://127.0.0.1" },
+		    "/etc/shadow", DIAG_CONFIG, "outside of its directory" },
+		{ { "IDENTITY_ENDPOINT", "http://127.0.0.1:%u/t",
+		      "IMDS_ENDPOINT", "http://127.0.0.1" },
+		    "/var/opt/azcmagent/tokens/no-such.key", DIAG_CONFIG,
+		    "no-such.key: " },
+		{ { "IDENTITY_ENDPOINT", "http://id.example.com/%u",
+		      "IDENTITY_HEADER", "h3ader" },
+		    NULL, DIAG_CONFIG, "given out by itself only" },
+		{ { "IDENTITY_ENDPOINT", "http://127.0.0.1:1/%u",
+		      "IDENTITY_HEADER", "h3ader" },
+		    NULL, DIAG_RETRY, "managed identity by App Service" },
+	};
+	struct lab *lab = *state;
+	char value[128];
+
+	configure(lab, "grant = managed_identity\nscope = mail/.default\n");
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		for (int v = 0; v < 4 && table[i].set[v] != NULL; v += 2) {
+			const char *port = strstr(table[i].set[v + 1], "%u");
+
+			(void)snprintf(value, sizeof(value), "%.*s",
+			    (int)strcspn(table[i].set[v + 1], "%"),
+			    table[i].set[v + 1]);
+			if (port != NULL)
+				(void)snprintf(value + strlen(value), 32,
+				    "%u%s", lab->server.port, port + 2);
+			assert_int_equal(setenv(table[i].set[v], value, 1), 0);
+		}
+		lab->key_path = table[i].key_path;
+		renew(&lab->env, lab->account, NULL, true);
+		if (result.why.kind != table[i].kind ||
+		    strstr(result.have ? lab->seen : result.why.text,
+			table[i].says) == NULL ||
+		    strstr(result.why.text, "h3ader") != NULL)
+			fail_msg("%zu: %s", i, result.why.text);
+		if (result.have) {
+			assert_int_equal(result.g.expires_at, NOW + 86400);
+			assert_int_equal(result.g.refresh_at, NOW + 43200);
+			assert_non_null(strstr(lab->seen, "&resource=mail"));
+		}
+		for (int v = 0; v < 4 && table[i].set[v] != NULL; v += 2)
+			assert_int_equal(unsetenv(table[i].set[v]), 0);
+	}
+}
+
 static void
 asks_the_issuer(void **state)
 {
@@ -521,7 +680,7 @@ asks_the_issuer(void **state)
 	char keys[256];
 
 	(void)snprintf(keys, sizeof(keys),
-	    "grant = refresh_token\n"
+	    "client_id = id\ngrant = refresh_token\n"
 	    "issuer = http://127.0.0.1:%u/issuer\n",
 	    lab->server.port);
 	configure(lab, keys);
@@ -645,6 +804,9 @@ main(void)
 		T(leaves_the_file_after_a_refusal),
 		T(says_what_is_missing),
 		T(gets_credentials),
+		T(gets_the_secret_from_a_command),
+		T(signs_its_requests),
+		T(asks_the_machine),
 		T(asks_the_issuer),
 		T(renews_once_for_all_processes),
 		T(cancels),
