@@ -132,8 +132,10 @@ $(BUILD)/mailtoken: $(CLI:%=$(BUILD)/helpers/%.o) $(BUILD)/libcore.a
 	$(LINK) -pie -o $@ $^ $(shell $(PKG) --libs $(LIBS_CORE))
 
 $(BUILD)/tests/unit/test_log: $(BUILD)/helpers/log.o
+$(BUILD)/tests/unit/test_expiry: $(BUILD)/helpers/expiry.o $(BUILD)/helpers/log.o
 $(UNIT): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libcore.a
-	$(LINK) $(TESTLINK) -o $@ $^ $(shell $(PKG) --libs $(LIBS_CORE) cmocka)
+	$(LINK) $(TESTLINK) -o $@ $(filter %.o,$^) $(filter %.a,$^) \
+	    $(shell $(PKG) --libs $(LIBS_CORE) cmocka)
 # The calls that reach the disk fail or never return.
 $(BUILD)/tests/unit/test_store: TESTLINK = -Wl,--wrap=openat,--wrap=write,--wrap=fsync,--wrap=renameat,--wrap=fstatfs
 $(BUILD)/tests/unit/test_renew: TESTLINK = -Wl,--wrap=renameat

@@ -1,0 +1,123 @@
+/* What ends soon is said in time, and once. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "expiry.h"
+#include "log.h"
+
+#define N(table) (sizeof(table) / sizeof((table)[0]))
+#define DAY	 86400
+#define END	 (1790000000 + 1000 * (int64_t)DAY)
+
+/* The lines that a call leaves on standard error. */
+static unsigned
+lines_of(struct expiry *e, const struct account *a, int64_t now, char *ret,
+    size_t size)
+{
+	int saved = dup(STDERR_FILENO), out[2];
+	unsigned lines = 0;
+	ssize_t n;
+
+	assert_int_equal(pipe(out), 0);
+	assert_int_equal(dup2(out[1], STDERR_FILENO), STDERR_FILENO);
+	(void)close(out[1]);
+	expiry_say(e, a, now);
+	(void)fflush(stderr);
+	assert_int_equal(dup2(saved, STDERR_FILENO), STDERR_FILENO);
+	(void)close(saved);
+	n = read(out[0], ret, size - 1);
+	(void)close(out[0]);
+	ret[n > 0 ? n : 0] = '\0';
+	for (const char *s = ret; (s = strchr(s, '\n')) != NULL; s++)
+		lines++;
+	return lines;
+}
+
+static void
+says_it_once(void **state)
+{
+	static const struct {
+		int64_t left;
+		const char *says; /* NULL: nothing */
+	} table[] = {
+		{ 31 * DAY, NULL },
+		{ 30 * DAY + 1, NULL },
+		{ 30 * DAY, "days=30 " },
+		{ 29 * DAY, NULL },
+		{ 8 * DAY, NULL },
+		{ 7 * DAY - 1, "days=6 " },
+		{ 2 * DAY, NULL },
+		{ 3600, "days=0 text=\"the client secret ends: " },
+		{ 1, NULL },
+		{ 0, "days=0 text=\"the client secret has ended: " },
+		{ -DAY, NULL },
+		{ -1000 * (int64_t)DAY, NULL },
+	};
+	struct account a = { .name = (char *)(uintptr_t) "relay",
+		.client_secret.kind = SECRET_REF_FILE,
+		.client_secret_expires_at = END };
+	struct expiry e = { 0, 0 };
+	char text[2048];
+
+	(void)state;
+	expiry_look(&e, &a);
+	for (size_t i = 0; i < N(table); i++) {
+		unsigned n =
+		    lines_of(&e, &a, END - table[i].left, text, sizeof(text));
+
+		if (n != (table[i].says != NULL) ||
+		    (n == 1 &&
+			(strstr(text, table[i].says) == NULL ||
+			    strstr(text, "event=expires account=relay "
+					 "what=client_secret ") == NULL)))
+			fail_msg("%lld: %s", (long long)table[i].left, text);
+		expiry_look(&e, &a);
+	}
+	/* A new one, that ends soon, too. */
+	a.client_secret_expires_at += 20 * DAY;
+	expiry_look(&e, &a);
+	assert_int_equal(lines_of(&e, &a, END, text, sizeof(text)), 1);
+	/* At a start, it is one line, not one for each that was missed. */
+	e = (struct expiry){ 0, 0 };
+	expiry_look(&e, &a);
+	assert_int_equal(
+	    lines_of(&e, &a, END + 15 * DAY, text, sizeof(text)), 1);
+	assert_non_null(strstr(text, "days=5 "));
+}
+
+static void
+knows_what_ends(void **state)
+{
+	struct account a = { .name = (char *)(uintptr_t) "relay" };
+	struct expiry e = { 0, 0 };
+	char text[256];
+
+	(void)state;
+	assert_null(expiry_what(&a));
+	expiry_look(&e, &a);
+	assert_int_equal(e.at, 0);
+	assert_int_equal(lines_of(&e, &a, END, text, sizeof(text)), 0);
+	a.client_certificate = (char *)(uintptr_t) "/nowhere/cert.pem";
+	assert_string_equal(expiry_what(&a), "certificate");
+	expiry_look(&e, &a);
+	assert_int_equal(e.at, 0);
+}
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(says_it_once),
+		cmocka_unit_test(knows_what_ends),
+	};
+
+	log_open("test", true);
+	return cmocka_run_group_tests_name("expiry", tests, NULL, NULL);
+}
