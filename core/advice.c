@@ -10,7 +10,8 @@
 
 #define LOOP_DETECTED  50196 /* what a throttled user flow hears */
 #define LOOP_WAIT_S    120   /* until Entra lets go, as users report */
-#define CREDENTIAL_LEN 40    /* a GUID has 36 */
+#define GUID_LEN       36
+#define CREDENTIAL_LEN 40 /* more than a GUID */
 /* What "account NAME: " leaves of a diag. */
 #define SENTENCE_MAX                                               \
 	(sizeof(((struct diag *)0)->text) - sizeof("account : ") - \
@@ -264,7 +265,9 @@ judge(
 static void
 identify(const struct refusal *r, int64_t number, char *ret, size_t size)
 {
-	bool traced = r->trace_id != NULL && strlen(r->trace_id) == 36;
+	bool traced =
+	    r->trace_id != NULL && strlen(r->trace_id) == GUID_LEN &&
+	    strspn(r->trace_id, "0123456789abcdefABCDEF-") == GUID_LEN;
 	char aadsts[32] = "";
 
 	*ret = '\0';

@@ -11,10 +11,10 @@
 #define OURS \
 	"smtp_sasl_mechanism_filter = xoauth2 (Postfix), AuthMechs XOAUTH2 (mbsync), imapc_sasl_mechanisms = xoauth2 (Dovecot)"
 #define TRY_ONE \
-	"mailtoken refresh ACCOUNT, then mailtoken test ACCOUNT; if refused again: "
+	"mailtoken test ACCOUNT --refresh; if refused again, mailtoken inspect ACCOUNT: "
 #define GIVE \
 	"New-ServicePrincipal -AppId <client ID> -ObjectId <Object ID of the ENTERPRISE application>; Add-MailboxPermission -Identity MAILBOX -User <that Object ID> -AccessRights FullAccess"
-#define WHO "log in as the owner; app-only: " GIVE
+#define WHO "log in as its owner; app-only: " GIVE
 #define AUTH_ON \
 	"Set-CASMailbox -Identity MAILBOX -SmtpClientAuthenticationDisabled $false"
 #define SEND_AS \
@@ -22,7 +22,7 @@
 #define FEWER \
 	"at most 3 at once for a mailbox: smtp_destination_concurrency_limit = 2 (Postfix) for the transport to it"
 #define GOOGLE \
-	"mailtoken inspect ACCOUNT: scope must be https://mail.google.com/ and the login the mailbox's; then mailtoken login ACCOUNT"
+	"scope must be https://mail.google.com/ and the login the mailbox's; then mailtoken login ACCOUNT"
 
 static const struct advice server_texts[] = {
 	/* Exchange Online, SMTP */

@@ -1,7 +1,7 @@
 /*
  * advice_texts.h - what mail servers say and programs on this host log when a
  * login fails -> who must act, the cause, what to do.  Data only, as
- * advice_table.h has it; cause and todo have 455 bytes at most together.
+ * advice_table.h has it; cause and todo have 470 bytes at most together.
  */
 #ifndef CORE_ADVICE_TEXTS_H
 #define CORE_ADVICE_TEXTS_H

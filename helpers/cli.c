@@ -23,6 +23,7 @@
 /* Rows without a name begin a group of the usage. */
 const struct cli_command cli_commands[] = {
 	{ NULL, NULL, "Setting up", NULL },
+	{ "add", "ACCOUNT [--KEY VALUE]... [--dry-run]", "write an account into the configuration, asking for what it needs", cmd_add },
 	{ "check", "[FILE]", "check the configuration, its files and the state", cmd_check },
 	{ "import", "ACCOUNT [--from FILE|-] [--format NAME] [--mailbox ADDRESS] [--password-file FILE]", "store a login of another program, or a refresh token", cmd_import },
 	{ "login", "ACCOUNT [--device|--browser|--paste] [--port N]", "let the mailbox's owner log in, once", cmd_login },
@@ -34,6 +35,7 @@ const struct cli_command cli_commands[] = {
 	{ "reload", "", "let the agent read its configuration again", cmd_reload },
 	{ "token", "ACCOUNT", "print an access token, on one line", cmd_token },
 	{ NULL, NULL, "Trouble", NULL },
+	{ "explain", "TEXT...|-|--list [--json]", "say what a line of a log means, and what to do", cmd_explain },
 	{ "inspect", "ACCOUNT [--mailbox ADDRESS] [--json]", "show what the account's token is for, and what is wrong with it", cmd_inspect },
 	{ "status", "[ACCOUNT] [--json]", "show every account and what is wrong with it", cmd_status },
 	{ "test", "ACCOUNT [--smtp|--imap|--pop] [--user MAILBOX] [--host HOST[:PORT]] [--ca FILE] [--refresh] [--json]", "log in at the mail servers with the account's token", cmd_test },

@@ -32,8 +32,10 @@ extern const struct cli_command cli_commands[];
 extern const size_t cli_n_commands;
 
 /* Commands: argv[0] is the command's own name.  They return an exit code. */
+int cmd_add(struct cli *c, int argc, char *argv[]);
 int cmd_check(struct cli *c, int argc, char *argv[]);
 int cmd_completion(struct cli *c, int argc, char *argv[]);
+int cmd_explain(struct cli *c, int argc, char *argv[]);
 int cmd_import(struct cli *c, int argc, char *argv[]);
 int cmd_list(struct cli *c, int argc, char *argv[]);
 int cmd_login(struct cli *c, int argc, char *argv[]);

@@ -98,6 +98,20 @@ git ls-files -- '*.md' | while read -r f; do
 	    done
 done
 
+# 7. docs/errors.md is what the table says: the newest built mailtoken's, if
+# nothing of the table has changed since, or one that is built for it.
+if have docs/errors.md; then
+	explain=${BUILD:-build}/mailtoken
+	if [ ! -x "$explain" ] || [ -n "$(find core/advice_table.c \
+	    core/advice_texts.c helpers/cli_explain.c -newer "$explain")" ]; then
+		explain=$t/build/mailtoken
+		make -s BUILD="$t/build" "$explain" >"$t/make" 2>&1 || cat "$t/make"
+	fi
+	"$explain" explain --list >"$t/errors.md" &&
+	    cmp -s "$t/errors.md" docs/errors.md ||
+	    find_ "docs/errors.md: not as mailtoken explain --list has it: make docs/errors.md"
+fi
+
 [ -s "$t/findings" ] || exit 0
 cat "$t/findings"
 exit 1
