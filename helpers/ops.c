@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "advice.h"
 #include "clock.h"
 #include "log.h"
 
@@ -269,6 +270,20 @@ op_forget(struct session *s, const struct wire_msg *msg)
 	session_finish(s);
 }
 
+/* A mail server's words, and what they mean. */
+static void
+log_reason(struct log_line *l, const char *reason)
+{
+	const struct advice *a = reason != NULL ? advice_mail(reason) : NULL;
+	struct diag d = DIAG_INIT;
+
+	log_str(l, "reason", reason);
+	if (a == NULL)
+		return;
+	(void)diag_set(&d, a->kind, "%s: %s", a->cause, a->todo);
+	log_str(l, "advice", d.text);
+}
+
 static void
 op_reject(struct session *s, const struct wire_msg *msg)
 {
@@ -286,7 +301,7 @@ op_reject(struct session *s, const struct wire_msg *msg)
 	}
 	line = log_request(s, LOG_WARNING, "reject", DIAG_OK);
 	log_int(&line, "generation", generation);
-	log_str(&line, "reason", wire_get(msg, "reason"));
+	log_reason(&line, wire_get(msg, "reason"));
 	log_send(&line);
 	live_reject(l, generation);
 	session_begin(s, "ok");

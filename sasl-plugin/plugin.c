@@ -241,8 +241,11 @@ report_refusal(struct context *c, const sasl_client_params_t *params,
 	struct diag d = DIAG_INIT, unheard = DIAG_INIT;
 	struct token_query q;
 
-	(void)diag_set(&d, DIAG_REAUTH, "server refused the token for %s: %s",
-	    whose != NULL ? whose : "?", words);
+	(void)diag_set(&d, DIAG_REAUTH, "server refused the token for %s: %s%s",
+	    whose != NULL ? whose : "?", words,
+	    c->ref.literal ? ": a password may have been taken for a token, "
+			     "write mailtoken: to have the agent's" :
+			     "");
 	(void)report(params->utils, &d);
 	if (c->ref.literal || oparams->user == NULL)
 		return;

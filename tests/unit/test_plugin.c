@@ -315,7 +315,9 @@ the_second_step(void **unused)
 		    "mailtoken: server refused the token for " RELAY
 		    ": {\"status\":\"401\"}" },
 		{ "lit", "{}", 2, false,
-		    "mailtoken: server refused the token for " BOX ": {}" },
+		    "mailtoken: server refused the token for " BOX ": {}: a "
+		    "password may have been taken for a token, write "
+		    "mailtoken: to have the agent's" },
 	};
 
 	(void)unused;
