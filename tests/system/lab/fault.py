@@ -52,6 +52,7 @@ class Endpoint:
     in_flight: int = 0
     most_in_flight: int = 0
     times: list = field(default_factory=list)
+    access_token: str = None    # to give out, instead of random ones
     access_tokens: list = field(default_factory=list)
     secrets: list = field(default_factory=list)     # all ever given out
 
@@ -164,10 +165,13 @@ class _Handler(BaseHTTPRequestHandler):
     def _good(self, endpoint: Endpoint, form: dict):
         answer = {"token_type": "Bearer", "expires_in": endpoint.life}
         with self.owner.lock:
-            good = (endpoint.alive and
-                    form.get("refresh_token") == endpoint.refresh_token)
+            good = endpoint.alive and (
+                form.get("grant_type") == "client_credentials" or
+                form.get("refresh_token") == endpoint.refresh_token)
             if good:
-                answer["access_token"] = "at-" + secrets.token_urlsafe(60)
+                answer["access_token"] = (
+                    endpoint.access_token or
+                    "at-" + secrets.token_urlsafe(60))
                 endpoint.access_tokens.append(answer["access_token"])
                 endpoint.secrets.append(answer["access_token"])
                 if endpoint.mode == "rotate":
