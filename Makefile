@@ -51,7 +51,7 @@ ALLCORE = $(CORE_PLUGIN) socketmap form json grant_type cloud provider regfile i
 	  config_data config_text config \
 	  advice_table advice_texts advice oauth2 jwt token_check exchange_online mail_dialogue device authorization arc_key \
 	  managed_identity \
-	  credential seal fernet proxy_config import_file grant archive store refresh http_failure http_url http \
+	  credential config_check seal fernet proxy_config import_file grant archive store refresh http_failure http_url http \
 	  token_request renew
 # While they are being written.
 CORE	= $(foreach m,$(ALLCORE),$(if $(wildcard core/$(m).c),$(m)))

@@ -28,6 +28,9 @@
 #include "secret.h"
 
 #define CONFIG_MAX_BYTES	(64 << 20)
+/* How a file becomes readable for the agent and for nobody else. */
+#define CONFIG_ACCESS_CURE	\
+	"let it belong to root and the agent's group, mode 0640"
 
 /*
  * Reads the file.  Returns a config with one reference, or NULL after at
@@ -46,14 +49,5 @@ struct config *config_parse(const char *text, size_t len, const char *path,
  */
 int config_read_secret(const struct account *a, const struct secret_ref *ref,
 	struct secret *ret, struct diag *reterr);
-
-/*
- * For `mailtoken check`: the configuration's own owner and mode, and every
- * secret's and CA's file, complained about one by one.  Returns the number of
- * complaints.  Run by root it also sees what the agent's user could not
- * read; credentials are looked at only where systemd handed them over.
- */
-size_t config_check_files(const struct config *c, config_complain *complain,
-	void *arg);
 
 #endif

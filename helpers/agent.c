@@ -17,6 +17,7 @@
 #include <systemd/sd-daemon.h>
 
 #include "clock.h"
+#include "config_check.h"
 #include "http.h"
 #include "listener.h"
 #include "log.h"

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "config_check.h"
 #include "privileges.h"
 
 static void
@@ -15,6 +16,14 @@ complain(void *arg, const struct diag *d)
 {
 	(void)arg;
 	cli_say("%s", d->text);
+}
+
+/* Notes were said already, when root looked. */
+static void
+complain_again(void *arg, const struct diag *d)
+{
+	if (d->kind != DIAG_OK)
+		complain(arg, d);
 }
 
 /* The state directory, and whatever is in it about the accounts. */
@@ -70,7 +79,7 @@ try_as_agent(const struct config *config)
 		    config->path, strerror(errno), config->user, config->path);
 		return 1;
 	}
-	bad = config_check_files(config, complain, NULL);
+	bad = config_check_files(config, complain_again, NULL);
 	if (stat(config->state_dir, &st) < 0)
 		return bad; /* made by the first import or start */
 	if (st.st_uid != geteuid()) {
