@@ -1,0 +1,220 @@
+/* cli_logout.c - mailtoken logout and revoke: the end of a login. */
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+#include <time.h>
+
+#include "cli.h"
+#include "cli_provider.h"
+#include "cli_store.h"
+#include "cli_wait.h"
+#include "clock.h"
+#include "json.h"
+#include "renew.h"
+
+#define LOCK_POLL_MS 50
+
+static int
+forget(struct cli *c, const struct account *a, struct diag *reterr)
+{
+	struct store store = STORE_INIT;
+	int rc;
+
+	if (cli_store_open(c, &store, reterr) < 0)
+		return -1;
+	rc = renew_logout(&store, a->name, clock_now_s(), reterr);
+	store_close(&store);
+	return rc;
+}
+
+/* The agent's copies must go, too: a token of theirs works for an hour. */
+static int
+tell_agent(struct cli *c, const struct account *a, const char *what)
+{
+	auto_buf struct buf answer = BUF_INIT(WIRE_MAX_BYTES);
+	struct token_agent agent;
+	struct wire_msg msg;
+	struct diag d = DIAG_INIT;
+
+	if (cli_agent(c, &agent) &&
+	    cli_ask(&agent, "forget", a->name, &answer, &msg, &d) < 0) {
+		cli_say("account %s: %s, but the agent still has its tokens:",
+		    a->name, what);
+		return cli_fail(&d);
+	}
+	cli_say("account %s: %s", a->name, what);
+	return EX_OK;
+}
+
+static int
+log_out(struct cli *c, const struct account *a, const char *what)
+{
+	struct diag d = DIAG_INIT;
+
+	if (forget(c, a, &d) < 0) {
+		(void)diag_wrap(&d, "account %s", a->name);
+		return cli_fail(&d);
+	}
+	return tell_agent(c, a, what);
+}
+
+/* NULL after it has said why not. */
+static const struct account *
+delegated_account(struct cli *c, const char *name)
+{
+	const struct account *a = cli_account(c, name);
+
+	if (a == NULL || a->grant == GRANT_REFRESH_TOKEN)
+		return a;
+	cli_say("account %s: its grant is %s, for which nobody logs in or out: "
+		"take it out of %s, or what its application may do at the "
+		"provider",
+	    a->name, grant_name(a->grant), c->conf_path);
+	return NULL;
+}
+
+int
+cmd_logout(struct cli *c, int argc, char *argv[])
+{
+	const struct account *a;
+
+	if (argc != 2)
+		return cli_usage(argv[0]);
+	if ((a = delegated_account(c, argv[1])) == NULL)
+		return EX_CONFIG;
+	return log_out(c, a,
+	    "logged out here; the provider does not know (mailtoken revoke "
+	    "tells it)");
+}
+
+/* RFC 7009 section 2.2.1, and Google's word for a token that is dead. */
+static int
+check_answer(const struct cli_answer *a, struct diag *reterr)
+{
+	struct oauth2_tokens none = OAUTH2_TOKENS_INIT;
+	auto_json struct json *o =
+	    json_read(a->body.ptr, a->body.len, OAUTH2_ANSWER_MAX);
+	const char *error = json_str(o, "error");
+
+	if (a->status >= 200 && a->status < 300)
+		return 0;
+	if (error != NULL && (strcmp(error, "invalid_token") == 0 ||
+				 strcmp(error, "unsupported_token_type") == 0))
+		return 0;
+	(void)oauth2_parse_tokens(a->status, a->retry_after_s, a->body.ptr,
+	    a->body.len, &none, reterr);
+	oauth2_tokens_wipe(&none);
+	return -1;
+}
+
+static int
+revoke_token(struct cli_provider *p, const struct secret *token,
+    const char *hint, struct diag *reterr)
+{
+	auto_answer struct cli_answer answer = CLI_ANSWER_INIT;
+	auto_request struct oauth2_request request = OAUTH2_REQUEST_INIT;
+	auto_credential struct credential c = { .client = { 0 } };
+
+	if (secret_empty(token))
+		return 0;
+	if (cli_provider_credential(p, &c, reterr) < 0 ||
+	    oauth2_revocation_request(
+		&c.client, token, hint, &request, reterr) < 0 ||
+	    cli_provider_ask(p, p->revocation, &request, &answer, reterr) < 0)
+		return -1;
+	return check_answer(&answer, reterr);
+}
+
+/* The access token first: a provider may end all with the other. */
+static int
+revoke_grant(struct cli_provider *p, const struct grant *g, struct diag *reterr)
+{
+	if (revoke_token(p, &g->access_token, "access_token", reterr) < 0 ||
+	    revoke_token(
+		p, &g->previous_refresh_token, "refresh_token", reterr) < 0)
+		return -1;
+	return revoke_token(p, &g->refresh_token, "refresh_token", reterr);
+}
+
+/* Nobody renews meanwhile: what is revoked must be the newest. */
+static int
+lock(const struct store *s, const struct account *a, struct cli_wait *w,
+    struct store_lock *ret, struct diag *reterr)
+{
+	int64_t end_ms = clock_now_ms() + RENEW_LOCK_WAIT_MS;
+
+	while (store_lock(s, a->name, ret, reterr) < 0)
+		if (!ret->busy || clock_now_ms() >= end_ms ||
+		    cli_wait_run(w, clock_now_ms() + LOCK_POLL_MS, NULL) < 0)
+			return -1;
+	return 0;
+}
+
+/* 1: revoked; 0: the provider has no endpoint for that; -1 with *reterr. */
+static int
+revoke(struct cli *c, const struct account *a, struct cli_wait *w,
+    struct diag *reterr)
+{
+	auto_grant struct grant g = GRANT_INIT;
+	struct cli_provider p = { .http = NULL };
+	struct store store = STORE_INIT;
+	struct store_lock held = STORE_LOCK_INIT;
+	int rc = cli_provider_open(&p, w, a, reterr);
+
+	if (rc == 0 && p.revocation != NULL) {
+		rc = -1;
+		if (cli_store_open(c, &store, reterr) == 0 &&
+		    lock(&store, a, w, &held, reterr) == 0 &&
+		    store_read(&store, a->name, &g, reterr) >= 0 &&
+		    revoke_grant(&p, &g, reterr) == 0)
+			rc = 1;
+		store_unlock(&held);
+		store_close(&store);
+	}
+	cli_provider_close(&p);
+	return rc;
+}
+
+static int
+no_endpoint(struct cli *c, const struct account *a, bool local)
+{
+	const struct provider_info *info = provider_info(a->provider);
+	const char *where = info != NULL && info->revoke_at != NULL ?
+				info->revoke_at :
+				"the provider's page of the mailbox's owner";
+
+	cli_say("account %s: this provider revokes nothing by request; do it "
+		"at %s",
+	    a->name, where);
+	if (local)
+		return log_out(c, a, "logged out here");
+	cli_say("account %s: nothing has changed; with --local it is logged "
+		"out here",
+	    a->name);
+	return EX_UNAVAILABLE;
+}
+
+int
+cmd_revoke(struct cli *c, int argc, char *argv[])
+{
+	bool local = argc > 2 && strcmp(argv[2], "--local") == 0;
+	const struct account *a;
+	struct cli_wait w = { .base = NULL };
+	struct diag d = DIAG_INIT;
+	int rc;
+
+	if (argc != 2 + local)
+		return cli_usage(argv[0]);
+	if ((a = delegated_account(c, argv[1])) == NULL)
+		return EX_CONFIG;
+	rc = cli_wait_open(&w, &d) < 0 ? -1 : revoke(c, a, &w, &d);
+	cli_wait_close(&w);
+	if (w.signal != 0)
+		return cli_wait_interrupted(&w);
+	if (rc > 0)
+		return log_out(c, a, "revoked at the provider, and logged out");
+	if (rc == 0)
+		return no_endpoint(c, a, local);
+	(void)diag_wrap(&d, "account %s: not revoked, and kept", a->name);
+	return cli_fail(&d);
+}
