@@ -30,7 +30,10 @@ MAX_HOPS = 12
 class Provider:
     def __init__(self, directory: Path, ca: Authority, life: int = 3600,
                  size: int = 0, rotate: bool = True,
-                 mailbox: str = "relay@contoso.example"):
+                 mailbox: str = "relay@contoso.example",
+                 certificate: Path = None):
+        """certificate: of the application daemon-cert, instead of
+        self.application's."""
         directory.mkdir(mode=0o755)
         self.ca = ca
         self.application = tenant.application()
@@ -40,7 +43,8 @@ class Provider:
             "cert": str(ca.server_certificate), "key": str(ca.server_key),
             "life": life, "bytes": size, "rotate": rotate,
             "mailbox": mailbox, "secret": CLIENT_SECRET,
-            "clientCertificate": str(self.application.certificate),
+            "clientCertificate": str(
+                certificate or self.application.certificate),
             "servicePublicKey": str(self.application.service_public_key),
             "serviceAccount": tenant.SERVICE_ACCOUNT,
             "serviceKeyId": tenant.SERVICE_KEY_ID,
@@ -119,19 +123,24 @@ class _Arrived(Exception):
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
+    def __init__(self, redirect: str):
+        self.redirect = redirect
+
     def redirect_request(self, req, fp, code, msg, headers, newurl):
-        if newurl.startswith(REDIRECT):
+        if newurl.startswith(self.redirect):
             raise _Arrived(newurl)
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 class Browser:
-    """Cookies, redirects, and the provider's login and consent pages."""
+    """Cookies, redirects, and the provider's login and consent pages.
 
-    def __init__(self, idp: Provider):
+    redirect: where URLs that leave the provider begin."""
+
+    def __init__(self, idp: Provider, redirect: str = REDIRECT):
         self.idp = idp
         self.opener = urllib.request.build_opener(
-            _Redirects(),
+            _Redirects(redirect),
             urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar()),
             urllib.request.HTTPSHandler(context=ssl.create_default_context(
                 cafile=idp.ca.certificate)))
@@ -141,26 +150,47 @@ class Browser:
         with self.opener.open(url, data, 20) as page:
             return page.read().decode()
 
-    def _walk(self, url: str, user: str) -> str:
-        """Answers page after page until the code comes; returns its URL."""
+    def _answer(self, page: str, user: str, decline: bool) -> str:
+        """The page after this one; decline: the consent, by Cancel."""
+        prompt = re.search(r'name="prompt" value="(\w+)"', page)[1]
+        if decline and prompt == "consent":
+            return self._open(re.search(r'<a href="([^"]+)"', page)[1])
+        form = {"prompt": prompt}
+        if prompt == "login":
+            form |= {"login": user, "password": "any"}
+        return self._open(re.search(r'<form[^>]* action="([^"]+)"', page)[1],
+                          form)
+
+    def walk(self, url: str, user: str, decline: bool = False) -> str:
+        """Answers page after page until a redirect leaves the provider;
+        returns where it leads."""
         try:
             page = self._open(url)
             for _ in range(MAX_HOPS):
-                action = re.search(r'<form[^>]* action="([^"]+)"', page)[1]
-                prompt = re.search(r'name="prompt" value="(\w+)"', page)[1]
-                form = {"prompt": prompt}
-                if prompt == "login":
-                    form |= {"login": user, "password": "any"}
-                page = self._open(action, form)
+                page = self._answer(page, user, decline)
         except _Arrived as arrived:
             return str(arrived)
         raise AssertionError(f"no code after {MAX_HOPS} pages:\n{page[:500]}")
+
+    def device(self, uri: str, code: str, user: str, decline: bool = False):
+        """Types a device's code and logs in; decline: instead of that."""
+        page = self._open(uri)
+        for more in ({"user_code": code},
+                     {"user_code": code, "abort" if decline else "confirm":
+                      "yes"}):
+            xsrf = re.search(r'name="xsrf" value="(\w+)"', page)[1]
+            page = self._open(uri, {"xsrf": xsrf} | more)
+        for _ in range(MAX_HOPS):
+            if 'name="prompt"' not in page:
+                break
+            page = self._answer(page, user, False)
+        assert ("interrupted" if decline else "Success") in page, page[-800:]
 
     def login(self, user: str) -> str:
         verifier = secrets.token_urlsafe(48)
         challenge = base64.urlsafe_b64encode(
             hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
-        done = self._walk(self.idp.issuer + "/auth?" + urllib.parse.urlencode({
+        done = self.walk(self.idp.issuer + "/auth?" + urllib.parse.urlencode({
             "client_id": "native", "response_type": "code",
             "redirect_uri": REDIRECT, "scope": LOGIN_SCOPE,
             "prompt": "consent", "code_challenge": challenge,
