@@ -205,8 +205,33 @@ key_from_file(
 	return key_take(&pkey, path, reterr);
 }
 
+static int
+no_terminal(UI *unused)
+{
+	(void)unused;
+	return 0;
+}
+
+/*
+ * A provider that got no answer from us may still ask in OpenSSL's default
+ * way, which opens /dev/tty, now or when it signs.
+ */
+static bool
+terminal_close(void)
+{
+	UI_METHOD *none;
+
+	if (UI_method_get_opener(UI_get_default_method()) == no_terminal)
+		return true;
+	none = UI_create_method("nobody to ask");
+	if (UI_method_set_opener(none, no_terminal) < 0) /* or no memory */
+		return false;
+	UI_set_default_method(none);
+	return true;
+}
+
 /* A URI as an error may show it: a PIN can stand in it. */
-static const char *
+static void
 uri_label(const char *uri, char label[LABEL_MAX])
 {
 	const char *pin = strcasestr(uri, "pin-");
@@ -216,7 +241,6 @@ uri_label(const char *uri, char label[LABEL_MAX])
 		n = (size_t)(pin - uri);
 	(void)snprintf(label, LABEL_MAX, "%.*s%s", (int)(n < most ? n : most),
 	    uri, n > most ? "..." : "");
-	return label;
 }
 
 /* "file:/PATH" in its forms (RFC 8089) -> "/PATH"; NULL: not a file's. */
@@ -279,18 +303,20 @@ scheme_check(const char *uri, const char *label, struct diag *reterr)
 static int
 explain_store(const char *label, const struct prompt *p, struct diag *reterr)
 {
-	const char *remedy = "check the URI, and the provider's settings in "
-			     "openssl.cnf";
+	const char *reason = ERR_reason_error_string(ERR_peek_last_error());
+	const char *remedy =
+	    "check the URI, and the provider's settings in openssl.cnf";
 
 	if (p->asked && (p->passphrase == NULL || secret_empty(p->passphrase)))
 		remedy = "it asks for a PIN or passphrase: say where that is "
 			 "with client_key_passphrase";
 	else if (p->asked)
-		remedy = "client_key_passphrase, which it asked for, may be "
-			 "wrong";
+		remedy = "check the URI, and client_key_passphrase: it asked "
+			 "for a PIN or passphrase";
 	return diag_set(reterr, DIAG_CONFIG,
-	    "%s: the store gives no private key (%s); %s", label,
-	    openssl_reason(), remedy);
+	    "%s: the store gives no private key%s%s%s; %s", label,
+	    reason != NULL ? " (" : "", reason != NULL ? reason : "",
+	    reason != NULL ? ")" : "", remedy);
 }
 
 static struct assertion_key *
@@ -306,7 +332,7 @@ key_from_store(
 	auto_store OSSL_STORE_CTX *store = NULL;
 	auto_pkey EVP_PKEY *pkey = NULL;
 
-	(void)uri_label(uri, label);
+	uri_label(uri, label);
 	if (scheme_check(uri, label, reterr) < 0)
 		return NULL;
 	/* Of a file the mode counts: it is opened here, not in there. */
@@ -315,7 +341,7 @@ key_from_store(
 			return NULL;
 		bio = bio_on(bytes.ptr, bytes.len);
 	}
-	if (ui == NULL || (path != NULL && bio == NULL)) {
+	if (ui == NULL || !terminal_close() || (path != NULL && bio == NULL)) {
 		(void)diag_nomem(reterr);
 		return NULL;
 	}

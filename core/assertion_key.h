@@ -25,6 +25,10 @@ struct assertion_key {
  * be NULL or empty; nothing ever asks at a terminal.  A file that group or
  * others can use is refused.  NULL with *reterr (CONFIG, NOMEM), which names
  * where, the cause, and what to do; owner is the user that the remedy names.
+ * After the first URI no code of this process can have OpenSSL ask at a
+ * terminal.
+ * A token counts wrong PINs: after CONFIG, ask again only when something has
+ * changed.
  */
 struct assertion_key *assertion_key_load(const char *where,
 	const struct secret *passphrase, const char *owner,

@@ -3,6 +3,7 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
+#include <openssl/ui.h>
 #include <openssl/x509.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -276,7 +277,8 @@ static const struct {
 	{ "encrypted, traditional", "file:", "traditional.pem", "correct horse",
 	    NULL },
 	{ "no passphrase", "file:", "pkcs8.pem", NULL, "it asks for a PIN" },
-	{ "a wrong one", "file:", "pkcs8.pem", "wrong", "may be wrong" },
+	{ "a wrong one", "file:", "pkcs8.pem", "wrong",
+	    "check the URI, and client_key" },
 	{ "others can read it", "file:", "open.pem", NULL, "chmod 600 " },
 	{ "no key", "file:", "cert.pem", NULL, "gives no private key" },
 	{ "empty", "file:", "empty.pem", NULL, "gives no private key" },
@@ -324,6 +326,23 @@ a_pin_in_a_uri_is_never_shown(void **unused)
 
 	assert_null(assertion_key_load(long_uri, NULL, "x", &d));
 	assert_non_null(strstr(d.text, "aaa...: no provider"));
+}
+
+/* As providers do that do not care what we said. */
+static void
+nobody_is_asked_at_a_terminal(void **unused)
+{
+	char answer[16] = "";
+	UI *ui;
+
+	(void)unused;
+	check_key("file:", "pkcs8.pem", NULL, "it asks for a PIN");
+	ui = UI_new();
+	assert_non_null(ui);
+	assert_true(UI_add_input_string(ui, "PIN: ", 0, answer, 1, 15) > 0);
+	assert_int_equal(UI_process(ui), -1);
+	UI_free(ui);
+	ERR_clear_error();
 }
 
 static struct assertion_key *
@@ -637,6 +656,7 @@ main(void)
 		    a_key_loads_or_the_file_and_the_remedy_are_named),
 		cmocka_unit_test(a_store_gives_a_key_or_says_why_not),
 		cmocka_unit_test(a_pin_in_a_uri_is_never_shown),
+		cmocka_unit_test(nobody_is_asked_at_a_terminal),
 		cmocka_unit_test(a_key_in_memory_is_like_one_in_a_file),
 		cmocka_unit_test(
 		    a_certificate_loads_or_the_file_and_the_remedy_are_named),
