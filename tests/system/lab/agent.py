@@ -34,7 +34,9 @@ def client_environment(**more) -> dict:
 class Agent:
     """Its configuration, state and sockets below one directory.
 
-    accounts: name -> keys of its section; agent: keys of [agent]."""
+    accounts: name -> keys of its section; agent: keys of [agent].
+    environment is added to its own and the command's; wrapper is what both
+    are run by."""
 
     def __init__(self, directory: Path, sockets: list, accounts: dict,
                  agent: dict = None):
@@ -51,6 +53,7 @@ class Agent:
             "user": USER,
         } | (agent or {})
         self.process = None
+        self.environment, self.wrapper = {}, []
         directory.mkdir(mode=0o755, exist_ok=True)
         self.state.mkdir(mode=0o700)
         shutil.chown(self.state, USER, USER)
@@ -82,8 +85,8 @@ class Agent:
     def start(self):
         since = len(self.text())
         self.process = Process(
-            [BUILD / "mailtokend", "-f", "-c", self.conf], self.log,
-            env=client_environment())
+            [*self.wrapper, BUILD / "mailtokend", "-f", "-c", self.conf],
+            self.log, env=client_environment(**self.environment))
         try:
             until(lambda: self._ready(since), 20, f"{READY} in {self.log}")
         except BaseException:
@@ -129,8 +132,9 @@ class Agent:
             who = {"user": user, "group": pwd.getpwnam(user).pw_gid,
                    "extra_groups": groups or []}
         return subprocess.run(
-            [program, "-c", self.conf, *args], input=give or "",
-            env=env | (environment or {}), timeout=timeout, text=True,
+            [*self.wrapper, program, "-c", self.conf, *args],
+            input=give or "",
+            env=env | self.environment | (environment or {}), timeout=timeout, text=True,
             capture_output=True, **who)
 
     def _for_everybody(self, program: Path) -> Path:
