@@ -9,7 +9,7 @@
 
 #include "account.h"
 #include "buf.h"
-#include "token_check.h"
+#include "token_facts.h"
 
 /* An address that can be written on a command line as it is, in quotes. */
 bool exchange_online_address(const char *s);

@@ -140,7 +140,7 @@ check_options(struct test *t)
 		cli_say("%s: cannot be read: name a file with certificates of "
 			"authorities",
 		    t->ca_file);
-		return EX_NOINPUT;
+		return EX_USAGE;
 	}
 	if (!user_ok(t->user)) {
 		cli_say("that is no mailbox: 1 to %d printable characters "

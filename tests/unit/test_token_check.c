@@ -224,6 +224,20 @@ facts_are_read(void **state)
 }
 
 static void
+absurd_times_are_bounded(void **state)
+{
+	static const char text[] = "{\"exp\":9223372036854775807,"
+				   "\"nbf\":-9223372036854775808}";
+	auto_json struct json *claims = json_read(text, strlen(text), 65536);
+	struct token_facts f;
+
+	(void)state;
+	token_facts_read(claims, &f);
+	assert_int_equal(f.expires_at, 253402300799);
+	assert_int_equal(f.not_before, 0);
+}
+
+static void
 guids_have_one_shape(void **state)
 {
 	(void)state;
@@ -327,6 +341,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(claims_lead_to_findings),
 		cmocka_unit_test(facts_are_read),
+		cmocka_unit_test(absurd_times_are_bounded),
 		cmocka_unit_test(guids_have_one_shape),
 		cmocka_unit_test(claims_are_shown_safely),
 		cmocka_unit_test(addresses_are_strict),
