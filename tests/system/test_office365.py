@@ -132,15 +132,17 @@ class Walk:
 
     def run(self, name: str, agent: Agent = None) -> str:
         """Runs a block; what it prints must be what the page shows."""
-        script = self.translate(blocks("sh")[name])
+        output = self.shell(self.translate(blocks("sh")[name]), agent)
+        self.shown(name, output)
+        return output
+
+    def shell(self, script: str, agent: Agent = None) -> str:
         done = subprocess.run(["sh", "-eu", "-c", script], text=True,
                               stdin=subprocess.DEVNULL, timeout=60,
                               stdout=subprocess.PIPE,
                               env=self.environment(agent),
                               stderr=subprocess.STDOUT)
         assert done.returncode == 0, (script, done.stdout)
-        print(f"=== {name}\n{done.stdout}")
-        self.shown(name, done.stdout)
         return done.stdout
 
     def shown(self, name: str, output: str):
@@ -301,6 +303,20 @@ def test_leaked(walk):
     assert walk.agent.cli("token", ANNA).returncode != 0
     walk.run("leaked-refresh")
     walk.send(APP, "after the leak")
+
+
+def test_accounts_as_they_stand(walk):
+    """What the lab replaced: accounts at Microsoft, as the page has them."""
+    text = PAGE.read_text().replace("\\\n", " ")
+    commands = re.findall(r"^ *(mailtoken add .*--provider microsoft.*)$",
+                          text, re.M)
+    assert len(commands) == 4
+    for command in commands:
+        command = command.replace("/etc/mailtoken",
+                                  str(walk.agent.directory))
+        command = command.replace("mailtoken add ", "mailtoken add new-")
+        section = walk.shell(f"{command} --dry-run")
+        assert "provider = microsoft\n" in section
 
 
 def test_nothing_was_left_out(walk):
