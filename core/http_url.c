@@ -62,7 +62,7 @@ metadata_host(const char *url, char **ret, struct diag *reterr)
 		return diag_nomem(reterr);
 	}
 	if (provider_check_url(secure, false, reterr) < 0 ||
-	    parse_host(url, &host, reterr) < 0)
+	    parse_host(url, &host, reterr) < 0 || host == NULL)
 		return -1;
 	if (!http_host_is_loopback(host) && !is_link_local(host))
 		return diag_set(reterr, DIAG_CONFIG,

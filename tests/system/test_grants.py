@@ -335,3 +335,24 @@ def test_what_ends_soon_is_said(clouds, fresh):
     until(lambda: status(agent)["credential_expires_at"] - time.time()
           > 80 * 86400, 10, "the new certificate in status")
     assert "certificate ends" not in agent.cli("status").stdout
+
+
+@pytest.mark.parametrize("ago, words", [(1, None), (170, "9 days"),
+                                        (181, "not used for too long")])
+def test_a_login_that_idles_is_said(fresh, ago, words):
+    """Google forgets a login after 180 days; it is not asked here, since the
+    way there is a proxy that nobody runs."""
+    agent = fresh()
+    agent.environment = {"https_proxy": NO_PROXY_HERE}
+    configure(agent, provider="google", grant="refresh_token", client_id="app",
+              client_secret=agent.secret("kept", "any"))
+    agent.do("import", ACCOUNT, give="1//rt", agent=False)
+    state = agent.state / f"{ACCOUNT}.grant"
+    used = int(time.time()) - ago * 86400 - 60
+    state.write_text(re.sub("(?m)^login_at=.*$", f"login_at={used}",
+                            state.read_text()))
+    agent.start()
+    assert status(agent)["login_idle_at"] == used + 180 * 86400
+    table = agent.cli("status").stdout
+    assert ("login" in table) == (words is not None)
+    assert words is None or words in table
