@@ -109,6 +109,11 @@ check_program(
 		    "%s: not a program that uid %u may execute; run: chmod "
 		    "a+rx %s",
 		    path, (unsigned)geteuid(), path);
+	else if ((st.st_mode & 022) != 0)
+		(void)diag_set(&d, DIAG_CONFIG,
+		    "%s: mode %04o lets others change the program; run: chmod "
+		    "go-w %s",
+		    path, (unsigned)(st.st_mode & 07777), path);
 	if (d.kind != DIAG_OK)
 		found_at(k, a, ref->line, &d);
 }
@@ -172,7 +177,7 @@ format_day(int64_t t, char *ret)
 
 	if (gmtime_r(&when, &tm) == NULL ||
 	    strftime(ret, 11, "%Y-%m-%d", &tm) == 0)
-		(void)strcpy(ret, "?");
+		(void)snprintf(ret, 11, "?");
 }
 
 static void

@@ -373,6 +373,7 @@ checks_programs(void **unused)
 		{ "/etc s3cret", 0700, "/etc: not a program that uid " },
 		{ "", 0700, NULL },
 		{ "", 0600, "/program: not a program that uid " },
+		{ "", 0770, "/program: mode 0770 lets others change the" },
 	};
 
 	(void)unused;
