@@ -97,6 +97,10 @@ swallow(char *data, size_t size, size_t n, void *arg)
 	return size * n;
 }
 
+/*
+ * Without a body STAT is one line and not many; but libcurl 8 takes what
+ * EXAMINE answers for one.
+ */
 static bool
 set_options(CURL *c, const struct mailbox_login *l, struct dialogue *d,
     char *failure, bool tls)
