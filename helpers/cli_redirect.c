@@ -240,13 +240,14 @@ static void
 answer(struct redirect *r, const struct diag *why)
 {
 	struct evhttp_request *req = r->waiting;
-	char what[256];
+	char what[640]; /* a text of struct diag, and a few words */
 	struct cli_page p;
 
 	if (why != NULL) {
+		(void)snprintf(what, sizeof(what), "Why: %s.", why->text);
 		p = (struct cli_page){ .status = HTTP_BADREQUEST,
 			.title = "The login did not work",
-			.what = why->text,
+			.what = what,
 			.next = "Close this tab and go back to the terminal: "
 				"nothing has been stored." };
 	} else {
