@@ -315,7 +315,7 @@ choose_grant(struct renewal *r, struct diag *reterr)
 	    secret_empty(&r->grant.refresh_token))
 		return diag_set(reterr, DIAG_REAUTH,
 		    "no refresh token yet: "
-		    "run mailtoken import %s",
+		    "run mailtoken login %s",
 		    r->account->name);
 	return 0;
 }

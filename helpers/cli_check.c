@@ -52,7 +52,7 @@ check_state(const struct config *config)
 		} else if (a->grant == GRANT_REFRESH_TOKEN &&
 			   secret_empty(&g.refresh_token)) {
 			cli_say("account %s: note: no refresh token yet: "
-				"mailtoken import %s",
+				"mailtoken login %s",
 			    a->name, a->name);
 		}
 	}

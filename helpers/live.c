@@ -393,7 +393,8 @@ forgotten(struct live *l)
 	    !secret_empty(&l->grant.refresh_token) ||
 	    !refresh_force(&l->refresh, clock_now_ms()))
 		return;
-	(void)diag_set(&d, DIAG_REAUTH, "logged out: run mailtoken login %s",
+	(void)diag_set(&d, DIAG_REAUTH,
+	    "logged out, no refresh token yet: run mailtoken login %s",
 	    l->account->name);
 	refresh_ended(&l->refresh, clock_now_ms(), NULL, &d);
 	l->logged = d.kind;

@@ -190,7 +190,7 @@ def test_not_logged_in_yet(working):
     working.agent.start()
     done = working.agent.cli("token", ACCOUNT)
     assert done.returncode == EX_NOPERM
-    assert f"mailtoken import {ACCOUNT}" in done.stderr
+    assert f"mailtoken login {ACCOUNT}" in done.stderr
     assert working.endpoint.count == 0
 
 
