@@ -40,6 +40,7 @@ def fresh(clouds, request):
     """Returns an agent that is configured by a function of its lab."""
     azure_ = clouds.azure
     azure_.refuse = azure_.realm = None
+    azure_.deaf = False
     azure_.asked.clear()
     made = []
 
@@ -201,6 +202,11 @@ def test_arc_is_challenged_each_time_and_reads_no_other_file(clouds, fresh):
     agent.do("refresh", ACCOUNT, agent=False)
     agent.do("refresh", ACCOUNT, agent=False)
     assert clouds.azure.challenges == before + 2
+    clouds.azure.deaf = True        # challenges for ever
+    done = agent.cli("refresh", ACCOUNT, agent=False)
+    assert done.returncode == EX_CONFIG and "status 401" in done.stderr
+    assert clouds.azure.challenges == before + 4
+    clouds.azure.deaf = False
     for realm in ("/etc/shadow", azure.TOKENS + "/../../../../etc/x.key",
                   azure.TOKENS + "/gone.key"):
         clouds.azure.realm = realm

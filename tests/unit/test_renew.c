@@ -393,18 +393,16 @@ takes_what_others_renewed(void **state)
 	assert_int_equal(lab->server.requests, 3);
 }
 
-static void
-waits_for_the_lock(void **state)
+/* Another process, which has the lock for 0.3 s. */
+static pid_t
+hold_lock(struct lab *lab)
 {
-	struct lab *lab = *state;
-	auto_grant struct grant g = GRANT_INIT;
 	struct store_lock l = STORE_LOCK_INIT;
 	struct diag d = DIAG_INIT;
 	int ready[2];
 	char c;
 	pid_t pid;
 
-	start_with(lab, &g);
 	assert_int_equal(pipe(ready), 0);
 	assert_true((pid = fork()) >= 0);
 	if (pid == 0) {
@@ -416,9 +414,32 @@ waits_for_the_lock(void **state)
 	assert_int_equal(read(ready[0], &c, 1), 1);
 	(void)close(ready[0]);
 	(void)close(ready[1]);
+	return pid;
+}
+
+static void
+waits_for_the_lock(void **state)
+{
+	struct lab *lab = *state;
+	auto_grant struct grant g = GRANT_INIT;
+	auto_secret struct secret rt = SECRET_INIT;
+	struct store_lock l = STORE_LOCK_INIT;
+	struct diag d = DIAG_INIT;
+	pid_t pid;
+
+	start_with(lab, &g);
+	pid = hold_lock(lab);
 	renew(&lab->env, lab->account, &g, false);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 	expect_disk(lab, 6, "at-0", "rt-1", "rt-0");
+	/* A login waits, too, but nobody waits for ever. */
+	pid = hold_lock(lab);
+	assert_int_equal(store_lock_wait(&lab->store, ACCOUNT, 60, &l, &d), -1);
+	assert_int_equal(d.kind, DIAG_RETRY);
+	set(&rt, "rt-new");
+	assert_int_equal(renew_login(&lab->store, ACCOUNT, &rt, NOW, &d), 0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	expect_disk(lab, 7, "", "rt-new", "rt-1");
 }
 
 /* What could not be saved is served, kept, and saved the next time. */
@@ -501,7 +522,7 @@ says_what_is_missing(void **state)
 	renew(&lab->env, lab->account, NULL, false);
 	assert_int_equal(result.why.kind, DIAG_REAUTH);
 	assert_string_equal(result.why.text,
-	    "no refresh token yet: run mailtoken import " ACCOUNT);
+	    "no refresh token yet: run mailtoken login " ACCOUNT);
 	fd = openat(
 	    lab->store.dirfd, ACCOUNT ".grant", O_CREAT | O_WRONLY, 0600);
 	renew(&lab->env, lab->account, NULL, false);
@@ -766,6 +787,34 @@ cancels(void **state)
 	expect_disk(lab, 5, "at-old", "rt-0", "");
 }
 
+/* It was still printing its secret. */
+static void
+cancels_a_command(void **state)
+{
+	static const struct timeval a_while = { 0, 100000 };
+	struct lab *lab = *state;
+	struct diag d = DIAG_INIT;
+	struct renewal *r;
+	char keys[256];
+
+	(void)snprintf(keys, sizeof(keys),
+	    "client_id = id\ngrant = client_credentials\n"
+	    "client_secret = command:/bin/sleep 100\n"
+	    "token_endpoint = http://127.0.0.1:%u/token\n",
+	    lab->server.port);
+	configure(lab, keys);
+	result.calls = 0;
+	r = renew_start(
+	    &lab->env, lab->account, NULL, 900, false, ended, NULL, &d);
+	assert_non_null(r);
+	(void)event_base_loopexit(lab->base, &a_while);
+	(void)event_base_dispatch(lab->base);
+	renew_cancel(&r);
+	assert_int_equal(result.calls, 0);
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* no child left */
+	expect_rest(lab);
+}
+
 static void
 logs_in(void **state)
 {
@@ -810,6 +859,7 @@ main(void)
 		T(asks_the_issuer),
 		T(renews_once_for_all_processes),
 		T(cancels),
+		T(cancels_a_command),
 		T(logs_in),
 	};
 
