@@ -98,8 +98,8 @@ swallow(char *data, size_t size, size_t n, void *arg)
 }
 
 /*
- * Without a body STAT is one line and not many; but libcurl 8 takes what
- * EXAMINE answers for one.
+ * Without a body, POP3's STAT is known to have one line; but what IMAP's
+ * EXAMINE answers counts as a body from libcurl 8 on, and is refused then.
  */
 static bool
 set_options(CURL *c, const struct mailbox_login *l, struct dialogue *d,
@@ -123,7 +123,8 @@ set_options(CURL *c, const struct mailbox_login *l, struct dialogue *d,
 	       SET(CURLOPT_USERNAME, l->user) &&
 	       SET(CURLOPT_XOAUTH2_BEARER, l->token->ptr) &&
 	       SET(CURLOPT_LOGIN_OPTIONS, "AUTH=XOAUTH2") &&
-	       SET(CURLOPT_NOBODY, 1L) && SET(CURLOPT_WRITEFUNCTION, swallow) &&
+	       SET(CURLOPT_NOBODY, (long)(l->service != SERVICE_IMAP)) &&
+	       SET(CURLOPT_WRITEFUNCTION, swallow) &&
 	       SET(CURLOPT_ERRORBUFFER, failure) &&
 	       SET(CURLOPT_DEBUGFUNCTION, watch) && SET(CURLOPT_DEBUGDATA, d) &&
 	       SET(CURLOPT_VERBOSE, 1L);
