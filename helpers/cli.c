@@ -2,6 +2,7 @@
 #include "cli.h"
 
 #include <ctype.h>
+#include <getopt.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -284,16 +285,15 @@ run(struct cli *c, int argc, char *argv[])
 int
 main(int argc, char *argv[])
 {
+	static const struct option words[] = {
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'v' },
+		{ NULL, 0, NULL, 0 },
+	};
 	struct cli c = { .conf_path = CONF_PATH };
 	int opt, rc;
 
-	if (argc == 2 && strcmp(argv[1], "--help") == 0)
-		return usage(stdout);
-	if (argc == 2 && strcmp(argv[1], "--version") == 0) {
-		puts("mailtoken " MAILTOKEN_VERSION);
-		return EX_OK;
-	}
-	while ((opt = getopt(argc, argv, "+c:s:")) != -1)
+	while ((opt = getopt_long(argc, argv, "+c:s:", words, NULL)) != -1)
 		switch (opt) {
 		case 'c':
 			c.conf_path = optarg;
@@ -301,6 +301,11 @@ main(int argc, char *argv[])
 		case 's':
 			c.socket = optarg;
 			break;
+		case 'h':
+			return usage(stdout);
+		case 'v':
+			puts("mailtoken " MAILTOKEN_VERSION);
+			return EX_OK;
 		default:
 			return usage(stderr);
 		}
