@@ -10,10 +10,11 @@
 #include "cli_mailbox.h"
 #include "clock.h"
 
-#define COUNT(a)     (sizeof(a) / sizeof((a)[0]))
-#define HOST_MAX     255
-#define USER_MAX     254
-#define YOUNG_LIFE_S 600 /* below, High Volume Email refuses a token */
+#define COUNT(a)      (sizeof(a) / sizeof((a)[0]))
+#define HOST_MAX      255
+#define USER_MAX      254
+#define SMTP_LINE_MAX 12288
+#define YOUNG_LIFE_S  600 /* below, High Volume Email refuses a token */
 
 static const struct {
 	const char *option;
@@ -234,6 +235,23 @@ add_result(const struct test *t, enum service s, const char *host,
 	cli_json_add(t->rows, row);
 }
 
+/*
+ * RFC 4954 section 4: what AUTH's lines may have.  Servers and programs have
+ * failed at long tokens.
+ */
+static void
+note_length(const struct test *t, const struct token *token)
+{
+	size_t n =
+	    strlen("user=^auth=Bearer ^^") + strlen(t->user) + token->value.len;
+	size_t line = (n + 2) / 3 * 4;
+
+	if (line > SMTP_LINE_MAX)
+		cli_say("note: the login's line has %zu bytes; SMTP servers "
+			"need not take more than %d",
+		    line, SMTP_LINE_MAX);
+}
+
 /* A way to a server is missing: nothing was tried. */
 static void
 no_host(struct test *t, enum service s)
@@ -268,6 +286,8 @@ test_service(struct test *t, enum service s, const struct token *token)
 		return;
 	}
 	(void)snprintf(place, sizeof(place), "%s:%u", host, port);
+	if (s == SERVICE_SMTP)
+		note_length(t, token);
 	mailbox_try(&(struct mailbox_login){ .service = s,
 			.host = host,
 			.port = port,

@@ -257,6 +257,22 @@ def test_a_shared_mailbox(world, servers):
     assert servers["smtp"].senders[-1] == "MAIL FROM:<info@contoso.example>"
 
 
+def test_a_very_long_token(world, servers):
+    """It arrives whole; other programs may not manage."""
+    world.endpoint.access_token = "at-" + "x" * 12000
+    try:
+        world.agent.do("refresh", FAULTY)
+        done = world.agent.cli(
+            "test", FAULTY, "--smtp", "--host",
+            f"127.0.0.1:{servers['smtp'].port}", "--ca", world.ca.certificate)
+        assert done.returncode == EX_OK
+        assert servers["smtp"].tokens[-1] == world.endpoint.access_token
+        assert "bytes; SMTP servers need not take more" in done.stderr
+    finally:
+        world.endpoint.access_token = None
+        world.agent.do("refresh", FAULTY)
+
+
 def test_a_custom_provider_has_no_known_host(world):
     done = world.agent.cli("test", FAULTY, "--smtp")
     assert done.returncode == EX_CONFIG
