@@ -1,7 +1,9 @@
 /* cli_browser.c - a login in a browser that reaches this host's loopback. */
 #include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
 #include <signal.h>
-#include <spawn.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,8 +14,6 @@
 #include "clock.h"
 
 #define OPENER "xdg-open"
-
-extern char **environ;
 
 static bool
 is_set(const char *variable)
@@ -43,42 +43,82 @@ in_path(const char *program)
 	return false;
 }
 
+/*
+ * Whose browser it would be: never root's, which browsers refuse and nobody
+ * should want, but that of whoever called sudo.
+ */
+static bool
+browser_user(uid_t *ret)
+{
+	const char *caller = getenv("SUDO_UID");
+	unsigned long uid = 0;
+	char *end;
+
+	*ret = geteuid();
+	if (*ret != 0)
+		return true;
+	if (caller != NULL && *caller >= '0' && *caller <= '9') {
+		uid = strtoul(caller, &end, 10);
+		if (*end != '\0' || uid >= UINT32_MAX)
+			uid = 0;
+	}
+	*ret = (uid_t)uid;
+	return uid != 0;
+}
+
 bool
 login_browser_found(void)
 {
+	uid_t uid;
+
 	return (is_set("DISPLAY") || is_set("WAYLAND_DISPLAY")) &&
-	       in_path(OPENER);
+	       in_path(OPENER) && browser_user(&uid);
 }
 
-/* With a session of its own: ^C here does not end it. */
+/* With the user's directories: sudo's are root's, or none. */
+static bool
+become(uid_t uid)
+{
+	const struct passwd *pw = getpwuid(uid);
+	char runtime[64];
+
+	(void)snprintf(
+	    runtime, sizeof(runtime), "/run/user/%lu", (unsigned long)uid);
+	return pw != NULL && initgroups(pw->pw_name, pw->pw_gid) == 0 &&
+	       setgid(pw->pw_gid) == 0 && setuid(uid) == 0 &&
+	       setenv("HOME", pw->pw_dir, 1) == 0 &&
+	       setenv("XDG_RUNTIME_DIR", runtime, 1) == 0;
+}
+
+/* In the child; with a session of its own, which ^C here does not end. */
+static void
+exec_browser(uid_t uid, const char *url)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	(void)setsid();
+	(void)signal(SIGPIPE, SIG_DFL);
+	for (int fd = 0; fd <= STDERR_FILENO; fd++)
+		if (dup2(null, fd) < 0)
+			_exit(127);
+	if (uid == geteuid() || become(uid))
+		(void)execlp(OPENER, OPENER, url, (char *)NULL);
+	_exit(127);
+}
+
+/* Nobody waits for it: whether a browser comes, the person sees. */
 static bool
 browser_open(const char *url)
 {
-	char program[] = OPENER;
-	char *argv[] = { program, strdup(url), NULL };
-	posix_spawn_file_actions_t files;
-	posix_spawnattr_t attr;
-	sigset_t pipe;
+	uid_t uid;
 	pid_t pid;
-	int rc;
 
-	if (argv[1] == NULL)
+	if (!browser_user(&uid))
 		return false;
-	(void)sigemptyset(&pipe);
-	(void)sigaddset(&pipe, SIGPIPE);
-	(void)posix_spawnattr_init(&attr);
-	(void)posix_spawnattr_setflags(
-	    &attr, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
-	(void)posix_spawnattr_setsigdefault(&attr, &pipe);
-	(void)posix_spawn_file_actions_init(&files);
-	for (int fd = 0; fd <= STDERR_FILENO; fd++)
-		(void)posix_spawn_file_actions_addopen(
-		    &files, fd, "/dev/null", O_RDWR, 0);
-	rc = posix_spawnp(&pid, program, &files, &attr, argv, environ);
-	(void)posix_spawn_file_actions_destroy(&files);
-	(void)posix_spawnattr_destroy(&attr);
-	free(argv[1]);
-	return rc == 0;
+	pid = fork();
+	if (pid == 0)
+		exec_browser(uid, url);
+	return pid > 0;
 }
 
 static void

@@ -6,6 +6,7 @@ import hashlib
 import html
 import itertools
 import json
+import pwd
 import re
 import signal
 import socket
@@ -33,6 +34,7 @@ LOCAL = "http://localhost:"
 PHONE = {"width": 390, "height": 844, "dark": False}
 DESKTOP = {"width": 1280, "height": 800, "dark": False}
 OTHER = "other@contoso.example"
+NOBODY = pwd.getpwnam("nobody")
 numbers = itertools.count()
 
 
@@ -72,7 +74,7 @@ def lab(shared_lab, odd):
     agent = shared_lab.make_agent({})
     agent.accounts = {name_of(user): here for user in (
         "device", "no-device", "browser", "chromium", "no-chromium", "paste",
-        "pipe", "replay", "no", "short", "interrupted", "revoked", "out")}
+        "pipe", "replay", "no", "hasty", "short", "interrupted", "revoked", "out")}
     agent.accounts |= {name_of(user): one.account()
                        for user, one in odd.items()}
     agent.accounts["secret@contoso.example"] = here | {
@@ -245,15 +247,26 @@ def test_a_browser(lab):
     assert serves(lab, "browser")
 
 
+def screen(lab) -> tuple:
+    """A screen, as far as can be seen, of somebody who called sudo: the file
+    that xdg-open writes its user and arguments to, and the environment."""
+    directory = lab.agent.directory / "screen"
+    opener = directory / "xdg-open"
+    if not opener.exists():
+        directory.mkdir(mode=0o755)
+        (directory / "opened").touch()
+        (directory / "opened").chmod(0o666)
+        opener.write_text('#!/bin/sh\nprintf "%s %s %s\\n" "$(id -u)" "$HOME" '
+                          f'"$*" >>{directory}/opened\n')
+        opener.chmod(0o755)
+    return directory / "opened", {
+        "PATH": f"{directory}:/usr/bin:/bin", "DISPLAY": ":77",
+        "SUDO_UID": str(NOBODY.pw_uid)}
+
+
 def test_chromium(lab):
     """A real browser, opened by a program whose arguments tell nothing."""
-    opened = lab.agent.directory / "opened"
-    programs = lab.agent.directory / "bin"
-    programs.mkdir()
-    opener = programs / "xdg-open"
-    opener.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >>{opened}\n')
-    opener.chmod(0o755)
-    environment = {"PATH": f"{programs}:/usr/bin:/bin", "DISPLAY": ":77"}
+    opened, environment = screen(lab)
     artefacts = BUILD / "artefacts"
     artefacts.mkdir(exist_ok=True)
     shots = {"chromium": [
@@ -265,9 +278,12 @@ def test_chromium(lab):
             "path": str(artefacts / "login-page-failed.png")}]}
     commands = {user: login(lab, user, **environment) for user in shots}
     states = [parameters(url_of(one))["state"] for one in commands.values()]
-    arguments = until(
-        lambda: opened.exists() and len(opened.read_text().split()) == 2
-        and opened.read_text().split(), 10, "two browsers")
+    lines = until(
+        lambda: opened.read_text().count("\n") == 2 and opened.read_text(),
+        10, "two browsers").splitlines()
+    assert all(line.startswith(f"{NOBODY.pw_uid} {NOBODY.pw_dir} ")
+               for line in lines)
+    arguments = [line.split()[2] for line in lines]
     ports = [parameters(url_of(one))["redirect_uri"].split(":")[2][:-1]
              for one in commands.values()]
     starts = {user: next(a for a in arguments if f":{port}/" in a)
@@ -298,11 +314,12 @@ def test_chromium(lab):
 
 
 def test_the_way_to_the_browser_is_good_once(lab):
-    opened = lab.agent.directory / "opened"
-    command = login(lab, "interrupted", DISPLAY=":77",
-                    PATH=f"{lab.agent.directory}/bin:/usr/bin:/bin")
+    opened, environment = screen(lab)
+    before = opened.read_text()
+    command = login(lab, "interrupted", **environment)
     url_of(command)
-    start = until(lambda: opened.read_text().split()[2:], 10, "a browser")[0]
+    start = until(lambda: opened.read_text()[len(before):].split()[2:], 10,
+                  "a browser")[0]
 
     class Stay(urllib.request.HTTPRedirectHandler):
         def redirect_request(self, *args):
@@ -318,6 +335,25 @@ def test_the_way_to_the_browser_is_good_once(lab):
     check_page(headers, page)
     command.signal(signal.SIGTERM)
     assert ended(command)[0] == 128 + signal.SIGTERM
+
+
+def test_no_browser_runs_as_root(lab):
+    """Then a device is the way."""
+    _, environment = screen(lab)
+    command = login(lab, "interrupted", **environment | {"SUDO_UID": "0"})
+    shown(command, r"^ +code +(\S+)$")
+    command.signal(signal.SIGHUP)
+    assert ended(command)[0] == 128 + signal.SIGHUP
+
+
+def test_a_browser_that_does_not_wait(lab):
+    """The code counts, whether or not anybody reads the page."""
+    command = login(lab, "hasty", "--browser")
+    done = urllib.parse.urlsplit(walk(lab, command, "hasty"))
+    with socket.create_connection(("127.0.0.1", done.port)) as s:
+        s.sendall(f"GET /?{done.query} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    assert ended(command)[0] == EX_OK
+    assert serves(lab, "hasty")
 
 
 def test_a_consent_is_declined(lab):
@@ -553,7 +589,7 @@ def test_nothing_leaks(lab):
     """After all of the above: no token, verifier or secret was said."""
     seen = "".join(path.read_text(errors="replace")
                    for path in lab.agent.directory.glob("login-*"))
-    seen += lab.agent.text() + (lab.agent.directory / "opened").read_text()
+    seen += lab.agent.text() + screen(lab)[0].read_text()
     secrets = set(lab.idp.issued()) | {
         idp.CLIENT_SECRET, "rt-odd", "rt-deaf", "rt-entra", jwt(upn=OTHER),
         "the-device-code"}
