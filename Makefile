@@ -25,6 +25,7 @@ SBINDIR	= $(PREFIX)/sbin
 LIBDIR	?= $(if $(filter /usr,$(PREFIX)),$(shell $(PKG) --variable=libdir libsasl2),$(PREFIX)/lib)
 MANDIR	= $(PREFIX)/share/man
 DOCDIR	= $(PREFIX)/share/doc/mailtoken
+SHAREDIR	= $(PREFIX)/share
 UNITDIR	?= $(if $(filter /usr,$(PREFIX)),/lib/systemd/system,/etc/systemd/system)
 SASLDIR	?= $(shell $(PKG) --variable=libdir libsasl2)/sasl2
 # From dovecot-dev; without it everything but Dovecot's modules is built.
@@ -280,6 +281,13 @@ install: all
 	install -m 644 docs/*.8 $(DESTDIR)$(MANDIR)/man8/
 	install -m 644 README.md CHANGELOG.md LICENSE docs/*.md \
 	    docs/mailtoken.conf.example $(DESTDIR)$(DOCDIR)/
+	install -d $(DESTDIR)$(SHAREDIR)/bash-completion/completions \
+	    $(DESTDIR)$(SHAREDIR)/zsh/site-functions \
+	    $(DESTDIR)$(SHAREDIR)/fish/vendor_completions.d
+	cd $(DESTDIR)$(SHAREDIR) && m=$(abspath $(BUILD))/mailtoken && \
+	    $$m completion bash >bash-completion/completions/mailtoken && \
+	    $$m completion zsh >zsh/site-functions/_mailtoken && \
+	    $$m completion fish >fish/vendor_completions.d/mailtoken.fish
 	install -d $(DESTDIR)$(UNITDIR) $(DESTDIR)/usr/lib/sysusers.d
 	set -e; for u in mailtokend.service mailtokend.socket \
 	    mailtokend-postfix.socket; do \
