@@ -437,7 +437,7 @@ def test_pasting(lab):
     done = idp.Browser(lab.idp, "http://localhost/").walk(url, name_of("paste"))
     child.send("http://localhost/?code=x&state=another\r")
     child.expect("not the URL that this login ended on")
-    child.send(f"{done}&more={'x' * 6000}\r")
+    child.send(done.replace("?", f"?more={'x' * 6000}&") + "\r")
     child.expect("and it works")
     child.expect(pexpect.EOF)
     child.close()
@@ -567,9 +567,11 @@ def test_a_revocation_fails(lab, odd):
     odd["deaf"].revoked = 200
     lab.agent.do("revoke", name_of("deaf"))
     is_out(lab, "deaf")
-    hints = [form["token_type_hint"] for path, form in odd["deaf"].forms
-             if path == "/revoke"]
-    assert {"access_token", "refresh_token"} <= set(hints)
+    revoked = {(form["token_type_hint"], form["token"])
+               for path, form in odd["deaf"].forms if path == "/revoke"}
+    assert revoked == {("access_token", jwt(upn=OTHER)),
+                       ("refresh_token", "rt-odd"),
+                       ("refresh_token", "rt-deaf")}     # before the rotation
 
 
 def test_a_provider_that_cannot_revoke(lab):
