@@ -312,6 +312,9 @@ dispatch(char *text, size_t len, const char *mailbox, struct import_file *f,
 
 	if (kind == IMPORT_ANY)
 		return diag_set(reterr, DIAG_CONFIG, "is empty");
+	/* Nobody knows what characters a provider begins its tokens with. */
+	if (f->format == IMPORT_TOKEN && kind == IMPORT_EMAIL_PROXY)
+		kind = IMPORT_TOKEN;
 	if (f->format != IMPORT_ANY && kind != (json ? IMPORT_JSON : f->format))
 		return diag_set(reterr, DIAG_CONFIG, "is not in the form of %s",
 		    names[f->format]);

@@ -6,6 +6,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "cleanup.h"
 #include "cli.h"
 #include "cli_file.h"
 #include "cli_prompt.h"
@@ -13,7 +14,8 @@
 #include "import_file.h"
 #include "oauth2.h"
 
-#define INPUT_MAX (OAUTH2_TOKEN_MAX + 64) /* with blanks around it */
+#define SASL_XOAUTH2 MAILTOKEN_SYSCONFDIR "/sasl-xoauth2.conf"
+#define INPUT_MAX    (OAUTH2_TOKEN_MAX + 64) /* with blanks around it */
 
 struct request {
 	const char *account, *from, *mailbox, *password_file;
@@ -89,6 +91,31 @@ unseal(const struct request *r, struct import_file *f, struct diag *reterr)
 	if (cli_prompt_or_file(r->password_file, prompt, &password, reterr) < 0)
 		return diag_wrap(reterr, "the password (--password-file)");
 	return import_file_unseal(f, &password, reterr);
+}
+
+/*
+ * The token file of sasl-xoauth2 need not tell of the application: its
+ * configuration does, if it is on this host and can be read.
+ */
+static int
+add_application(struct import_file *f, struct diag *reterr)
+{
+	auto_import_file struct import_file conf = IMPORT_FILE_INIT;
+	auto_buf struct buf b = BUF_INIT(IMPORT_FILE_MAX + 65536);
+	struct diag ignored = DIAG_INIT;
+
+	if (f->format != IMPORT_SASL_XOAUTH2 || f->client_id != NULL ||
+	    cli_file_read(SASL_XOAUTH2, IMPORT_FILE_MAX, &b, &ignored) < 0)
+		return 0;
+	if (buf_room(&b, 1) == NULL)
+		return diag_nomem(reterr);
+	if (import_file_parse(
+		b.ptr, b.len, IMPORT_SASL_XOAUTH2, NULL, &conf, &ignored) < 0)
+		return 0;
+	f->client_id = take_ptr(&conf.client_id);
+	if (f->tenant == NULL)
+		f->tenant = take_ptr(&conf.tenant);
+	return 0;
 }
 
 /* A refresh token is good for the client that it was given to, only. */
@@ -210,10 +237,17 @@ cmd_import(struct cli *c, int argc, char *argv[])
 		return fail(a, &d, rc);
 	if (secret_empty(&f.refresh_token))
 		return no_token(&r, &f);
+	if (add_application(&f, &d) < 0)
+		return fail(a, &d, 0);
 	if (unseal(&r, &f, &d) < 0)
 		return fail(a, &d, d.kind == DIAG_CONFIG ? EX_DATAERR : 0);
 	if (cli_store_login(c, a, &f.refresh_token, &d) < 0)
 		return fail(a, &d, 0);
 	compare(&f, a);
-	return cli_tell_agent(c, a);
+	rc = cli_tell_agent(c, a);
+	if (r.from != NULL && strcmp(r.from, "-") != 0)
+		cli_say("%s still has that login, too: stop the program that "
+			"uses it, and remove it",
+		    r.from);
+	return rc;
 }

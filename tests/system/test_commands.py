@@ -8,6 +8,7 @@ import os
 import shutil
 import struct
 import subprocess
+from pathlib import Path
 
 import pexpect
 import pytest
@@ -331,6 +332,27 @@ def test_a_login_of_another_program_is_taken_over(running, agent, name):
     assert agent.grant(ANNA)["refresh_token"] == endpoint.refresh_token
 
 
+SASL_XOAUTH2 = Path("/etc/sasl-xoauth2.conf")
+
+
+@pytest.mark.skipif(SASL_XOAUTH2.exists(), reason="this host has one")
+def test_the_configuration_of_sasl_xoauth2_tells_the_application(running,
+                                                                 agent):
+    endpoint = running.fault.endpoint("import-conf")
+    agent.do("add", ANNA, *keys_of(endpoint))
+    SASL_XOAUTH2.write_text(
+        '{ // as shipped\n"client_id": "%s", "client_secret": "%s" }'
+        % (CLIENT, SECRET))
+    try:
+        done = agent.cli("import", ANNA, "--from", "-", give=json.dumps(
+            {"expiry": "0", "refresh_token": endpoint.refresh_token}))
+    finally:
+        SASL_XOAUTH2.unlink()
+    assert done.returncode == EX_OK, done.stderr
+    assert f"client_id = {CLIENT}" in done.stderr
+    assert SECRET not in done.stderr
+
+
 def test_import_from_a_pipe_with_a_password_from_the_terminal(running, agent):
     endpoint = running.fault.endpoint("import-asked")
     agent.do("add", ANNA, *keys_of(endpoint))
@@ -489,10 +511,13 @@ def test_a_newer_login_stays_unless_forced(exported):
     done = restore(agent, exported.archive, "--force", "--dry-run")
     assert done.returncode == EX_OK
     assert agent.grant(RELAY)["login_at"] == str(newer)
-    done = restore(agent, exported.archive, "--force")
+    # Not told: what the agent has in memory must not win when it looks.
+    done = restore(agent, exported.archive, "--force", agent=False)
     assert done.returncode == EX_OK, done.stderr
     assert agent.grant(RELAY)["login_at"] == old["login_at"]
     assert int(agent.grant(RELAY)["generation"]) > before
+    agent.do("refresh", RELAY)
+    assert agent.grant(RELAY)["login_at"] == old["login_at"]
     served(agent, endpoint, RELAY)
 
 
