@@ -136,7 +136,7 @@ revoke_grant(struct cli_provider *p, const struct grant *g, struct diag *reterr)
 	return revoke_token(p, &g->refresh_token, "refresh_token", reterr);
 }
 
-/* Nobody renews meanwhile: what is revoked must be the newest. */
+/* Nobody renews meanwhile: what is revoked must be the newest, and gone. */
 static int
 lock(const struct store *s, const struct account *a, struct cli_wait *w,
     struct store_lock *ret, struct diag *reterr)
@@ -166,7 +166,9 @@ revoke(struct cli *c, const struct account *a, struct cli_wait *w,
 		if (cli_store_open(c, &store, reterr) == 0 &&
 		    lock(&store, a, w, &held, reterr) == 0 &&
 		    store_read(&store, a->name, &g, reterr) >= 0 &&
-		    revoke_grant(&p, &g, reterr) == 0)
+		    revoke_grant(&p, &g, reterr) == 0 &&
+		    renew_logout_locked(
+			&store, &held, a->name, clock_now_s(), reterr) == 0)
 			rc = 1;
 		store_unlock(&held);
 		store_close(&store);
@@ -209,10 +211,11 @@ cmd_revoke(struct cli *c, int argc, char *argv[])
 		return EX_CONFIG;
 	rc = cli_wait_open(&w, &d) < 0 ? -1 : revoke(c, a, &w, &d);
 	cli_wait_close(&w);
+	if (rc > 0)
+		return tell_agent(
+		    c, a, "revoked at the provider, and logged out");
 	if (w.signal != 0)
 		return cli_wait_interrupted(&w);
-	if (rc > 0)
-		return log_out(c, a, "revoked at the provider, and logged out");
 	if (rc == 0)
 		return no_endpoint(c, a, local);
 	(void)diag_wrap(&d, "account %s: not revoked, and kept", a->name);

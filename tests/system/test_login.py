@@ -16,6 +16,7 @@ import threading
 import urllib.error
 import urllib.parse
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pexpect
@@ -572,6 +573,22 @@ def test_a_revocation_fails(lab, odd):
     assert revoked == {("access_token", jwt(upn=OTHER)),
                        ("refresh_token", "rt-odd"),
                        ("refresh_token", "rt-deaf")}     # before the rotation
+
+
+def test_who_waits_hears_of_the_logout(lab, odd):
+    """A renewal that is asked for meanwhile finds no login."""
+    user, provider = name_of("deaf"), odd["deaf"]
+    lab.agent.do("import", user, give="rt-deaf")
+    provider.pause, before = 0.7, len(provider.forms)
+    with ThreadPoolExecutor(2) as pool:
+        revoking = pool.submit(lab.agent.cli, "revoke", user)
+        until(lambda: len(provider.forms) > before, 5, "the revocation")
+        renewing = pool.submit(lab.agent.cli, "refresh", user)
+        assert revoking.result(20).returncode == EX_OK
+        done = renewing.result(20)
+    assert done.returncode == EX_NOPERM and "no refresh token" in done.stderr
+    is_out(lab, "deaf")
+    assert not any(path == "/token" for path, _ in provider.forms[before:])
 
 
 def test_a_provider_that_cannot_revoke(lab):

@@ -15,13 +15,14 @@ class OddProvider:
     script: the token endpoint's answers to codes, the last one for good;
     with an "error" they come with status 400.
     refreshed: its answer to a refresh token.
-    revoked: the revocation endpoint's status."""
+    revoked: the revocation endpoint's status; pause: seconds before that."""
 
     def __init__(self, script: list, device: dict = None,
                  refreshed: dict = None, revoked: int = 200):
         self.script = list(script)
         self.refreshed = refreshed or {}
         self.revoked = revoked
+        self.pause = 0
         self.times = []             # of requests with a code
         self.forms = []             # of all requests
         odd = self
@@ -83,6 +84,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path == "/device":
             self._answer(200, self.owner.device)
         elif self.path == "/revoke":
+            time.sleep(self.owner.pause)
             self._answer(self.owner.revoked, {})
         else:
             answer = self.owner.token(form)
