@@ -47,15 +47,14 @@ LINK	= $(CC) $(SAN) $(CFLAGS) $(LDHARD) $(LDFLAGS)
 # core/ in dependency order: each module may include only what stands before
 # it.  The first line is all that a plugin may link.
 CORE_PLUGIN = diag secret buf wire xoauth2 exchange token_source
-ALLCORE = $(CORE_PLUGIN) socketmap form json grant_type cloud provider regfile inifile \
-	  rules command_spawn command secret_ref setting assertion_key assertion account account_check \
-	  config_data config_text config \
-	  advice_table advice_texts advice oauth2 jwt token_facts token_check exchange_online mail_dialogue device authorization arc_key \
-	  managed_identity \
-	  credential config_check seal fernet proxy_config import_file grant archive store refresh http_failure http_url http \
-	  token_request renew
-# While they are being written.
-CORE	= $(foreach m,$(ALLCORE),$(if $(wildcard core/$(m).c),$(m)))
+CORE	= $(CORE_PLUGIN) socketmap form json grant_type cloud provider \
+	  regfile inifile rules command_spawn command secret_ref setting \
+	  assertion_key assertion account account_check config_data \
+	  config_text config advice_table advice_texts advice oauth2 jwt \
+	  token_facts token_check exchange_online mail_dialogue device \
+	  authorization arc_key managed_identity credential config_check \
+	  seal fernet proxy_config import_file grant archive store refresh \
+	  http_failure http_url http token_request renew
 
 LIBS_CORE   = libcurl json-c libevent libcrypto
 LIBS_AGENT  = $(LIBS_CORE) libsystemd

@@ -394,24 +394,21 @@ discovers(void **unused)
 	(void)unused;
 	assert_string_equal(url, "https://id.example.com/t/.well-known/"
 				 "openid-configuration");
-	assert_int_equal(oauth2_parse_discovery(
-			     is, 200, other, sizeof(other) - 1, &e, &d),
-	    -1);
-	assert_int_equal(d.kind, DIAG_CONFIG);
-	assert_int_equal(oauth2_parse_discovery(
-			     is, 200, none, sizeof(none) - 1, &e, &d),
+	assert_int_equal(
+	    oauth2_parse_discovery(is, 200, other, sizeof(other) - 1, &e, &d),
 	    -1);
 	assert_int_equal(d.kind, DIAG_CONFIG);
 	assert_int_equal(
-	    oauth2_parse_discovery(is, 404, "", 0, &e, &d), -1);
+	    oauth2_parse_discovery(is, 200, none, sizeof(none) - 1, &e, &d),
+	    -1);
 	assert_int_equal(d.kind, DIAG_CONFIG);
-	assert_int_equal(
-	    oauth2_parse_discovery(is, 503, "x", 1, &e, &d), -1);
+	assert_int_equal(oauth2_parse_discovery(is, 404, "", 0, &e, &d), -1);
+	assert_int_equal(d.kind, DIAG_CONFIG);
+	assert_int_equal(oauth2_parse_discovery(is, 503, "x", 1, &e, &d), -1);
 	assert_int_equal(d.kind, DIAG_RETRY);
 	assert_null(e.token);
-	assert_int_equal(oauth2_parse_discovery(
-			     is, 200, good, sizeof(good) - 1, &e, &d),
-	    0);
+	assert_int_equal(
+	    oauth2_parse_discovery(is, 200, good, sizeof(good) - 1, &e, &d), 0);
 	assert_string_equal(e.token, "https://id.example.com/t/token");
 	oauth2_endpoints_free(&e);
 }
