@@ -549,6 +549,18 @@ def test_logging_out(lab):
     imported(lab, "out")                # and in again
 
 
+def test_only_admins_make_the_agent_forget(lab):
+    ask = ("import socket, sys; s = socket.socket(socket.AF_UNIX); "
+           "s.settimeout(10); s.connect(sys.argv[1]); "
+           "s.sendall(sys.argv[2].encode()); print(s.recv(4096).decode())")
+    asked = subprocess.run(
+        ["/usr/bin/python3", "-c", ask, lab.agent.sockets[0],
+         f"version=1\nop=forget\naccount={name_of('out')}\n\n"],
+        user="nobody", capture_output=True, text=True, timeout=20)
+    assert "kind=denied" in asked.stdout, asked
+    assert serves(lab, "out")
+
+
 def test_revoking(lab):
     refresh, access = imported(lab, "revoked")
     assert lab.idp.expires(access) and lab.idp.expires(refresh)
