@@ -550,6 +550,7 @@ def test_logging_out(lab):
 
 
 def test_only_admins_make_the_agent_forget(lab):
+    imported(lab, "out")
     ask = ("import socket, sys; s = socket.socket(socket.AF_UNIX); "
            "s.settimeout(10); s.connect(sys.argv[1]); "
            "s.sendall(sys.argv[2].encode()); print(s.recv(4096).decode())")
