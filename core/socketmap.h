@@ -4,7 +4,7 @@
  * times on one connection.  Pure: no I/O.
  *
  *     26:sasl relay@contoso.example,
- *     41:OK relay@contoso.example:mailtoken:relay,
+ *     40:OK relay@contoso.example:mailtoken:relay,
  */
 #ifndef CORE_SOCKETMAP_H
 #define CORE_SOCKETMAP_H

@@ -179,7 +179,8 @@ def test_a_hostile_token(world):
 @pytest.mark.parametrize("token", [
     "ya29." + secrets.token_urlsafe(60), "at-" + secrets.token_urlsafe(40),
     "EwB" + secrets.token_urlsafe(300), "a.b.c", "eyJhbGciOiJub25lIn0.bm8.x",
-    "one.two.three.four.five"])
+    "one.two.three.four.five"],
+    ids=["google", "provider", "outlook", "letters", "unsigned", "five"])
 def test_an_opaque_token(world, token):
     give(world, PERSON, token)
     done = world.agent.cli("inspect", PERSON)
