@@ -428,6 +428,9 @@ gives_little_to_the_program(void **unused)
 	assert_int_equal(session, pid);
 }
 
+/* 32 and 33: the C library keeps them, and lets nobody set or reset them. */
+#define LIBC_SIGNALS 0x180000000ULL
+
 static void
 resets_signals(void **unused)
 {
@@ -436,6 +439,7 @@ resets_signals(void **unused)
 	struct diag d = DIAG_INIT;
 	struct sigaction old_pipe, old_child,
 	    ignore = { .sa_handler = SIG_IGN };
+	unsigned long long blocked = 1, ignored = 1;
 	sigset_t some, old;
 
 	(void)unused;
@@ -445,8 +449,10 @@ resets_signals(void **unused)
 	assert_int_equal(sigaction(SIGPIPE, &ignore, &old_pipe), 0);
 	assert_int_equal(sigaction(SIGCHLD, &ignore, &old_child), 0);
 	assert_int_equal(command_run(status, 5000, &s, &d), 0);
-	assert_string_equal(
-	    s.ptr, "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000");
+	assert_int_equal(
+	    sscanf(s.ptr, "SigBlk: %llx SigIgn: %llx", &blocked, &ignored), 2);
+	assert_int_equal(blocked, 0);
+	assert_int_equal(ignored & ~LIBC_SIGNALS, 0);
 	/* A failure is seen, too. */
 	assert_int_equal(sigaction(SIGCHLD, &ignore, NULL), 0);
 	assert_int_equal(command_run("/bin/false", 5000, &s, &d), -1);
