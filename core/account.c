@@ -113,6 +113,17 @@ set_subject(const struct setting_into *into, const struct setting *s,
 	return setting_word(into, s, value, reterr);
 }
 
+/* It becomes what stands before the colon of a password file's value. */
+static int
+set_mailbox(const struct setting_into *into, const struct setting *s,
+    const char *value, struct diag *reterr)
+{
+	if (strchr(value, ':') != NULL)
+		return diag_set(reterr, DIAG_CONFIG,
+		    "has a colon, which Postfix would take for the name's end");
+	return set_subject(into, s, value, reterr);
+}
+
 static int
 set_services(const struct setting_into *into, const struct setting *s,
     const char *value, struct diag *reterr)
@@ -172,6 +183,8 @@ const struct setting account_settings[] = {
 	{ "revocation_endpoint", setting_borrowed,
 	    IN(query.revocation_endpoint), 0, 0 },
 	{ "ca_file", setting_path, IN(a.ca_file), 0, 0 },
+	{ "mailbox", set_mailbox, IN(a.mailbox), 0, 0 },
+	{ "relayhost", setting_words, IN(a.relayhost), 0, 0 },
 	{ "min_life", setting_seconds, IN(a.min_life_s), 60, 86400 },
 	{ "insecure_http", setting_yesno, IN(a.insecure_http), 0, 0 },
 	{ "allow", setting_rules, IN(a.allow), 0, 0 },
@@ -193,6 +206,8 @@ account_clear(struct account *a)
 	free(a->identity_id);
 	secret_ref_free(&a->service_account_key);
 	free(a->subject);
+	free(a->mailbox);
+	words_free(&a->relayhost);
 	free(a->cloud);
 	free(a->tenant);
 	free(a->token_endpoint);

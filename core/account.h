@@ -61,6 +61,8 @@ struct account {
 	char *issuer;		/* custom with discovery; else NULL */
 	char *scope;		/* resolved; NULL: send none */
 	char *ca_file;		/* NULL: the system's */
+	char *mailbox;		/* of the lookup table; NULL: as the key */
+	char **relayhost;	/* its further keys; NULL-ended, or NULL */
 	int64_t min_life_s;	/* default 900 */
 	bool insecure_http;	/* http to loopback allowed: tests */
 	struct rules allow;	/* nobody but root and the agent if empty */

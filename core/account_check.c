@@ -5,6 +5,7 @@
 
 #include "cleanup.h"
 #include "cloud.h"
+#include "wire.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -358,6 +359,28 @@ resolve(struct finish *f)
 		blame_nomem(f);
 }
 
+/* One token for every mailbox of a domain. */
+static void
+check_pattern(struct finish *f)
+{
+	if (!wire_pattern_ok(f->d->a.name))
+		return;
+	if (grant_in(f, RT | JWT))
+		blame_text(f, "grant",
+		    "this grant's token is for one mailbox: an account "
+		    "*@domain needs client_credentials, workload_identity or "
+		    "managed_identity");
+	if (line_of(f, "relayhost") != 0)
+		blame_text(f, "relayhost",
+		    "does not go with an account *@domain: a next hop names "
+		    "no mailbox; give it to an account with a name of its "
+		    "own");
+	if (line_of(f, "mailbox") != 0)
+		blame_text(f, "mailbox",
+		    "does not go with an account *@domain, whose mailbox is "
+		    "the one that is asked for: take it out");
+}
+
 static void
 check_section(struct finish *f)
 {
@@ -376,6 +399,7 @@ check_section(struct finish *f)
 	if (f->info != NULL && grant_in(f, f->info->grants)) {
 		check_uses(f);
 		check_credential(f);
+		check_pattern(f);
 		if (grant_in(f, WI))
 			check_workload(f);
 		if (grant_in(f, JWT))

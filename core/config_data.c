@@ -1,5 +1,6 @@
 #include "config_data.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -9,6 +10,8 @@
 #define HASH_NONFATAL_OOM	     1
 #include <uthash.h>
 
+#include "wire.h"
+
 #define COUNT(a)       (sizeof(a) / sizeof((a)[0]))
 #define DEFAULT_SOCKET "/run/mailtoken/agent.sock"
 #define POSTFIX_QUEUE  "/var/spool/postfix"
@@ -17,14 +20,39 @@
 
 struct account_index {
 	struct account *account;
+	const char *key; /* the account's */
 	UT_hash_handle hh;
 };
+
+static int
+set_state_dir(const struct setting_into *into, const struct setting *s,
+    const char *value, struct diag *reterr)
+{
+	((struct config *)into->object)->state_default = false;
+	return setting_path(into, s, value, reterr);
+}
+
+static int
+set_answer(const struct setting_into *into, const struct setting *s,
+    const char *value, struct diag *reterr)
+{
+	bool *slot = setting_field(into, s);
+
+	if (strcmp(value, "reference") != 0 && strcmp(value, "token") != 0)
+		return diag_set(
+		    reterr, DIAG_CONFIG, "must be reference or token");
+	*slot = strcmp(value, "token") == 0;
+	return 0;
+}
 
 #define IN(field) offsetof(struct config, field)
 
 const struct setting agent_settings[] = {
 	{ "listen", setting_sockets, IN(listen), 0, 0 },
-	{ "state_dir", setting_path, IN(state_dir), 0, 0 },
+	{ "socketmap", setting_sockets, IN(socketmap), 0, 0 },
+	{ "socketmap_answer", set_answer, IN(socketmap_tokens), 0, 0 },
+	{ "idle_exit", setting_seconds, IN(idle_exit_s), 1, 86400 },
+	{ "state_dir", set_state_dir, IN(state_dir), 0, 0 },
 	{ "user", setting_word, IN(user), 0, 0 },
 	{ "admin", setting_rules, IN(admin), 0, 0 },
 	{ "http_timeout", setting_seconds, IN(http_timeout_s), 1, 120 },
@@ -50,19 +78,27 @@ config_default_sockets(struct config *c, struct diag *reterr)
 }
 
 static void
-config_free(struct config *c)
+index_free(struct account_index **index)
 {
-	struct account_index *e = c->index, *next;
+	struct account_index *e = *index, *next;
 
-	HASH_CLEAR(hh, c->index); /* the table only */
+	HASH_CLEAR(hh, *index); /* the table only */
 	for (; e != NULL; e = next) {
 		next = e->hh.next;
 		free(e);
 	}
+}
+
+static void
+config_free(struct config *c)
+{
+	index_free(&c->index);
+	index_free(&c->by_relayhost);
 	for (size_t i = 0; i < c->n_accounts; i++)
 		account_free(&c->accounts[i]);
 	free(c->accounts);
-	sockets_free(&c->listen);
+	words_free(&c->listen);
+	words_free(&c->socketmap);
 	free(c->path);
 	free(c->state_dir);
 	free(c->user);
@@ -83,6 +119,7 @@ config_new(const char *path)
 	c->max_connections_per_uid = 256;
 	c->path = strdup(path);
 	c->state_dir = strdup(DEFAULT_STATE);
+	c->state_default = true;
 	c->user = strdup(DEFAULT_USER);
 	if (c->path == NULL || c->state_dir == NULL || c->user == NULL)
 		config_unref(&c);
@@ -106,39 +143,90 @@ config_unref(struct config **c)
 		config_free(old);
 }
 
-const struct account *
-config_account(const struct config *c, const char *name)
+static const struct account *
+find(struct account_index *index, const char *key)
 {
 	struct account_index *e;
 
-	HASH_FIND_STR(c->index, name, e);
+	HASH_FIND_STR(index, key, e);
 	return e != NULL ? e->account : NULL;
+}
+
+const struct account *
+config_account(const struct config *c, const char *name)
+{
+	return find(c->index, name);
+}
+
+const struct account *
+config_mailbox(const struct config *c, const char *name)
+{
+	const struct account *a = find(c->index, name);
+	const char *at = strrchr(name, '@');
+	char pattern[WIRE_ACCOUNT_MAX + 2] = "*";
+
+	if (a != NULL || at == NULL || strlen(at) > WIRE_ACCOUNT_MAX)
+		return a;
+	for (size_t i = 0; at[i] != '\0'; i++)
+		pattern[i + 1] = (char)tolower((unsigned char)at[i]);
+	return find(c->index, pattern);
+}
+
+const struct account *
+config_relayhost(const struct config *c, const char *word)
+{
+	return find(c->by_relayhost, word);
+}
+
+/* False: no memory.  The first of a key stays. */
+static bool
+enter(struct account_index **index, struct account *a, const char *key)
+{
+	struct account_index *e;
+
+	if (find(*index, key) != NULL)
+		return true;
+	if ((e = calloc(1, sizeof(*e))) == NULL)
+		return false;
+	e->account = a;
+	e->key = key;
+	HASH_ADD_KEYPTR(hh, *index, e->key, strlen(e->key), e);
+	if (e->hh.tbl != NULL)
+		return true;
+	free(e);
+	return false;
+}
+
+/* Room for one more. */
+static bool
+grow(struct config *c)
+{
+	size_t cap = c->cap > 0 ? 2 * c->cap : 8;
+	struct account **grown;
+
+	if (c->n_accounts < c->cap)
+		return true;
+	grown = reallocarray(c->accounts, cap, sizeof(struct account *));
+	if (grown == NULL)
+		return false;
+	c->accounts = grown;
+	c->cap = cap;
+	return true;
 }
 
 bool
 config_add(struct config *c, struct account *a)
 {
-	struct account_index *e = calloc(1, sizeof(*e));
-
-	if (e != NULL && c->n_accounts == c->cap) {
-		size_t cap = c->cap > 0 ? 2 * c->cap : 8;
-		struct account **grown =
-		    reallocarray(c->accounts, cap, sizeof(struct account *));
-
-		if (grown != NULL) {
-			c->accounts = grown;
-			c->cap = cap;
-		}
+	if (!grow(c)) {
+		account_free(&a);
+		return false;
 	}
-	if (e != NULL && c->n_accounts < c->cap) {
-		e->account = a;
-		HASH_ADD_KEYPTR(hh, c->index, a->name, strlen(a->name), e);
-		if (e->hh.tbl != NULL) {
-			c->accounts[c->n_accounts++] = a;
-			return true;
-		}
-	}
-	free(e);
-	account_free(&a);
-	return false;
+	/* From here on it is the configuration's, whatever happens. */
+	c->accounts[c->n_accounts++] = a;
+	if (!enter(&c->index, a, a->name))
+		return false;
+	for (char **w = a->relayhost; w != NULL && *w != NULL; w++)
+		if (!enter(&c->by_relayhost, a, *w))
+			return false;
+	return true;
 }

@@ -20,7 +20,11 @@ struct config {
 	/* [agent] */
 	char **listen;		/* socket paths; NULL-ended; never empty */
 	bool listen_default;	/* not given: the defaults */
+	char **socketmap;	/* paths of the lookup table; NULL: none */
+	bool socketmap_tokens;	/* it answers with tokens, not references */
+	int64_t idle_exit_s;	/* 0: never; only if systemd made the sockets */
 	char *state_dir;	/* default /var/lib/mailtoken */
+	bool state_default;	/* not given: the default */
 	char *user;		/* to become if started as root; "mailtoken" */
 	struct rules admin;	/* besides root and the agent's own uid */
 	int64_t http_timeout_s;	/* of one request; default 20 */
@@ -31,6 +35,7 @@ struct config {
 	size_t n_accounts;
 	size_t cap;
 	struct account_index *index;
+	struct account_index *by_relayhost;
 };
 
 /* With the defaults, but without a socket.  NULL: no memory. */
@@ -45,6 +50,14 @@ void config_unref(struct config **c);
 
 /* NULL if there is none. */
 const struct account *config_account(const struct config *c, const char *name);
+/*
+ * The account for a mailbox: the one of that name, else the one that is for
+ * every mailbox of its domain ("*@DOMAIN", whatever the case).
+ */
+const struct account *config_mailbox(const struct config *c, const char *name);
+/* The account that has this among its relayhosts. */
+const struct account *config_relayhost(const struct config *c,
+	const char *word);
 
 /* The keys of [agent]; offsets are of struct config. */
 extern const struct setting agent_settings[];

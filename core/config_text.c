@@ -89,6 +89,24 @@ end_agent(struct parse *p)
 		    "'max_connections_per_uid': more than max_connections");
 }
 
+/* A next hop has one account, or mail would go out as whoever came first. */
+static void
+check_relayhosts(struct parse *p, const struct account *a, unsigned line)
+{
+	for (char **w = a->relayhost; w != NULL && *w != NULL; w++) {
+		const struct account *other = config_relayhost(p->c, *w);
+		struct diag d = DIAG_INIT;
+
+		if (other == NULL)
+			continue;
+		(void)diag_set(&d, DIAG_CONFIG,
+		    "account %s: 'relayhost': %.100s is account %s's already, "
+		    "in line %u: take one out",
+		    a->name, *w, other->name, other->line);
+		report(p, line, &d);
+	}
+}
+
 static void
 end_section(struct parse *p)
 {
@@ -100,6 +118,8 @@ end_section(struct parse *p)
 		unsigned line = p->draft.a.line;
 
 		account_draft_wipe(&p->draft);
+		if (a != NULL)
+			check_relayhosts(p, a, line);
 		if (a != NULL && !config_add(p->c, a))
 			report_nomem(p, line);
 	}
@@ -123,6 +143,14 @@ begin_agent(struct parse *p, unsigned line)
 	report(p, line, &d);
 }
 
+/* Looked up in lower case. */
+static bool
+pattern_name_ok(const char *name)
+{
+	return wire_pattern_ok(name) &&
+	       strpbrk(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == NULL;
+}
+
 static void
 begin_account(struct parse *p, const char *name, unsigned line)
 {
@@ -135,11 +163,12 @@ begin_account(struct parse *p, const char *name, unsigned line)
 		    "[account NAME]");
 		return;
 	}
-	if (!wire_account_ok(name)) {
+	if (!wire_account_ok(name) && !pattern_name_ok(name)) {
 		(void)diag_set(&d, DIAG_CONFIG,
 		    "account '%.80s': a name has 1 to %d printable ASCII "
 		    "characters, no blank, none of / \\ \" [ ] : ; *, and does "
-		    "not begin with . or -",
+		    "not begin with . or -; *@domain, in lower case, is for "
+		    "every mailbox of a domain",
 		    name, WIRE_ACCOUNT_MAX);
 		report(p, line, &d);
 		return;

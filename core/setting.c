@@ -7,6 +7,7 @@
 #include <sys/un.h>
 #include <time.h>
 
+#define WORDS_MAX     64
 #define SOCKETS_MAX   32
 #define SUN_PATH_SIZE sizeof(((struct sockaddr_un *)NULL)->sun_path)
 
@@ -194,7 +195,7 @@ setting_rules(const struct setting_into *into, const struct setting *s,
 }
 
 void
-sockets_free(char ***list)
+words_free(char ***list)
 {
 	for (size_t i = 0; *list != NULL && (*list)[i] != NULL; i++)
 		free((*list)[i]);
@@ -237,12 +238,12 @@ sockets_parse(const char *text, char ***ret, struct diag *reterr)
 		size_t len = strcspn(text, " \t");
 
 		if (sockets_add(list, text, len, reterr) < 0) {
-			sockets_free(&list);
+			words_free(&list);
 			return -1;
 		}
 		text += len;
 	}
-	sockets_free(ret);
+	words_free(ret);
 	*ret = list;
 	return 0;
 }
@@ -252,4 +253,33 @@ setting_sockets(const struct setting_into *into, const struct setting *s,
     const char *value, struct diag *reterr)
 {
 	return sockets_parse(value, setting_field(into, s), reterr);
+}
+
+int
+setting_words(const struct setting_into *into, const struct setting *s,
+    const char *value, struct diag *reterr)
+{
+	char ***slot = setting_field(into, s);
+	char **list = calloc(WORDS_MAX + 1, sizeof(*list));
+	size_t n = 0;
+
+	if (list == NULL)
+		return diag_nomem(reterr);
+	while (*(value += strspn(value, " \t")) != '\0') {
+		size_t len = strcspn(value, " \t");
+
+		if (n == WORDS_MAX) {
+			words_free(&list);
+			return diag_set(reterr, DIAG_CONFIG,
+			    "has more than %d words", WORDS_MAX);
+		}
+		if ((list[n++] = strndup(value, len)) == NULL) {
+			words_free(&list);
+			return diag_nomem(reterr);
+		}
+		value += len;
+	}
+	words_free(slot);
+	*slot = list;
+	return 0;
 }

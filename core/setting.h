@@ -54,6 +54,8 @@ int setting_rules(const struct setting_into *into, const struct setting *s,
 	const char *value, struct diag *reterr);	/* struct rules */
 int setting_sockets(const struct setting_into *into, const struct setting *s,
 	const char *value, struct diag *reterr);	/* char **, see below */
+int setting_words(const struct setting_into *into, const struct setting *s,
+	const char *value, struct diag *reterr);	/* char **, words_free() */
 
 /*
  * A name that another party gave, an application's ID for one: printable
@@ -66,10 +68,10 @@ int setting_check_name(const char *value, bool apostrophe,
 
 /*
  * Paths of sockets, separated by blanks; *ret is a NULL-ended list for
- * sockets_free().  Returns -1 with *reterr, *ret untouched.
+ * words_free().  Returns -1 with *reterr, *ret untouched.
  */
 int sockets_parse(const char *text, char ***ret, struct diag *reterr);
-void sockets_free(char ***list);
+void words_free(char ***list);
 
 /* The field of a row, for setters of one's own. */
 void *setting_field(const struct setting_into *into, const struct setting *s);

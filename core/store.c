@@ -152,7 +152,7 @@ static int
 file_name(char ret[static NAME_MAX_], const char *prefix, const char *account,
     const char *suffix, struct diag *reterr)
 {
-	if (!wire_account_ok(account))
+	if (!wire_account_ok(account) && !wire_pattern_ok(account))
 		return diag_set(
 		    reterr, DIAG_CONFIG, "this is no name for an account");
 	(void)snprintf(ret, NAME_MAX_, "%s%s%s", prefix, account, suffix);

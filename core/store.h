@@ -43,7 +43,7 @@ struct store_lock {
 
 /*
  * Never blocks: RETRY, and ret->busy, if another process holds it.  The name
- * must pass wire_account_ok().
+ * must pass wire_account_ok() or wire_pattern_ok().
  */
 int store_lock(const struct store *s, const char *account,
 	struct store_lock *ret, struct diag *reterr);

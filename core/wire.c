@@ -246,3 +246,10 @@ wire_account_ok(const char *name)
 	return n > 0 && n <= WIRE_ACCOUNT_MAX && name[n] == '\0' &&
 	       *name != '.' && *name != '-';
 }
+
+bool
+wire_pattern_ok(const char *name)
+{
+	return name[0] == '*' && name[1] == '@' && wire_account_ok(name + 1) &&
+	       strchr(name + 2, '@') == NULL && name[2] != '\0';
+}
