@@ -53,6 +53,15 @@ enter(struct accounts *a, struct live *l)
 	return l->hh.tbl != NULL;
 }
 
+static struct live *
+find(struct accounts *a, const char *name)
+{
+	struct live *l;
+
+	HASH_FIND(hh, a->by_name, name, strlen(name), l);
+	return l;
+}
+
 /* The accounts that c has and we have not; they do nothing yet. */
 static bool
 make_new(struct accounts *a, struct config *c, struct live **fresh, size_t *n)
@@ -60,7 +69,7 @@ make_new(struct accounts *a, struct config *c, struct live **fresh, size_t *n)
 	for (size_t i = 0; i < c->n_accounts; i++) {
 		struct live *l;
 
-		if (accounts_find(a, c->accounts[i]->name) != NULL)
+		if (find(a, c->accounts[i]->name) != NULL)
 			continue;
 		l = live_new(&a->pool, c, c->accounts[i]);
 		if (l == NULL)
@@ -133,10 +142,31 @@ accounts_in_flight(const struct accounts *a)
 struct live *
 accounts_find(struct accounts *a, const char *name)
 {
-	struct live *l;
+	const struct account *account =
+	    a->config != NULL ? config_mailbox(a->config, name) : NULL;
 
-	HASH_FIND(hh, a->by_name, name, strlen(name), l);
-	return l;
+	return account != NULL ? find(a, account->name) : NULL;
+}
+
+bool
+accounts_by_key(struct accounts *a, const char *key, struct accounts_key *ret)
+{
+	const struct account *account;
+
+	if (a->config == NULL)
+		return false;
+	account = config_mailbox(a->config, key);
+	ret->user = key;
+	if (account == NULL) {
+		account = config_relayhost(a->config, key);
+		ret->user = account != NULL ? account->name : NULL;
+	}
+	if (account == NULL)
+		return false;
+	if (account->mailbox != NULL)
+		ret->user = account->mailbox;
+	ret->live = find(a, account->name);
+	return ret->live != NULL;
 }
 
 void
@@ -145,7 +175,7 @@ accounts_each(
 {
 	for (size_t i = 0; a->config != NULL && i < a->config->n_accounts;
 	     i++) {
-		struct live *l = accounts_find(a, a->config->accounts[i]->name);
+		struct live *l = find(a, a->config->accounts[i]->name);
 
 		if (l != NULL && !each(arg, l))
 			return;

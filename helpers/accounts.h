@@ -31,8 +31,20 @@ void accounts_quiesce(struct accounts *a);
 /* Renewals whose answer is still to come. */
 size_t accounts_in_flight(const struct accounts *a);
 
-/* NULL if the configuration has none of that name; else until the next loop. */
+/*
+ * The account of that name, else the one for every mailbox of its domain
+ * (config_mailbox()).  NULL if there is none; else valid until the next loop.
+ */
 struct live *accounts_find(struct accounts *a, const char *name);
+
+/* What a key of the lookup table leads to. */
+struct accounts_key {
+	struct live *live;
+	const char *user; /* who logs in; of the key or the account */
+};
+/* A sender, or a relayhost of an account.  False: it is nobody's. */
+bool accounts_by_key(
+    struct accounts *a, const char *key, struct accounts_key *ret);
 /* Every account, in the configuration's order, until each() says false. */
 void accounts_each(
     struct accounts *a, bool (*each)(void *arg, struct live *l), void *arg);

@@ -2,7 +2,7 @@
  * agent.c - mailtokend: options, configuration, state, sockets, privileges,
  * and the loop.  Order matters: each step makes the next one safer.
  */
-#include <errno.h>
+#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,29 +16,28 @@
 #include <event2/event.h>
 #include <systemd/sd-daemon.h>
 
+#include "acceptor.h"
+#include "cleanup.h"
 #include "clock.h"
 #include "config_check.h"
+#include "config_user.h"
 #include "http.h"
-#include "listener.h"
 #include "log.h"
 #include "privileges.h"
 #include "server.h"
-#include "session.h"
 #include "store.h"
 
-#define ACCEPT_MAX	64  /* at a time, then the loop turns */
-#define LEAVE_S		30  /* for what is pending, after SIGTERM */
-#define ACCEPT_AGAIN_MS 100 /* when descriptors have run out */
+#define LEAVE_S 30 /* for what is pending, after SIGTERM */
 
 struct agent {
 	struct server server; /* first: server_* casts back */
 	const char *path;     /* of the configuration */
+	bool user;	      /* a user's own agent: its places, its uid */
 	struct store store;
 	struct http *http;
 	struct renew_env env;
-	struct listeners listeners;
-	struct event *accept[LISTENERS_MAX];
-	struct event *accept_again;
+	struct acceptor acceptor;
+	struct event *idle;
 	struct event *on_hup, *on_term, *on_int, *leave;
 };
 
@@ -69,6 +68,19 @@ complain(void *arg, const struct diag *d)
 		first->d = *d;
 }
 
+static struct config *
+load(const struct agent *a, struct diag *reterr)
+{
+	struct first_complaint first = { .n = 0 };
+	struct config *c = config_load(a->path, complain, &first);
+
+	if (c == NULL)
+		*reterr = first.d;
+	else if (a->user && config_user_defaults(c, reterr) < 0)
+		config_unref(&c);
+	return c;
+}
+
 /* What cannot change while we run is said, not silently ignored. */
 static void
 warn_fixed(const struct config *was, const struct config *is)
@@ -93,16 +105,13 @@ int
 server_reload(struct server *s, struct diag *reterr)
 {
 	struct agent *a = (struct agent *)s;
-	struct first_complaint first = { .n = 0 };
 	struct config *c;
 	struct log_line l;
 
 	(void)sd_notify(0, "RELOADING=1");
-	c = config_load(a->path, complain, &first);
+	c = load(a, reterr);
 	if (c == NULL || !accounts_apply(s->accounts, c)) {
-		if (c == NULL)
-			*reterr = first.d;
-		else
+		if (c != NULL)
 			(void)diag_nomem(reterr);
 		config_unref(&c);
 		l = log_event(LOG_ERR, "reload");
@@ -152,18 +161,28 @@ on_leave_timer(evutil_socket_t fd, short what, void *arg)
 	(void)event_add(a->leave, &again);
 }
 
+static void leave(struct agent *a);
+
+/* Systemd keeps the sockets, and starts us when somebody comes. */
 static void
-on_signal(evutil_socket_t sig, short what, void *arg)
+on_idle_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct agent *a = arg;
-	struct diag d = DIAG_INIT;
+	int64_t idle = clock_now_ms() - a->server.busy_ms;
+
+	(void)fd;
+	(void)what;
+	if (!a->server.leaving && a->server.sessions == 0 &&
+	    accounts_in_flight(a->server.accounts) == 0 &&
+	    idle >= a->server.config->idle_exit_s * 1000)
+		leave(a);
+}
+
+static void
+leave(struct agent *a)
+{
 	struct log_line l;
 
-	(void)what;
-	if (sig == SIGHUP) {
-		(void)server_reload(&a->server, &d);
-		return;
-	}
 	if (a->server.leaving)
 		return;
 	l = log_event(LOG_NOTICE, "stopping");
@@ -174,60 +193,21 @@ on_signal(evutil_socket_t sig, short what, void *arg)
 	(void)sd_notify(0, "STOPPING=1");
 	a->server.leaving = true;
 	accounts_quiesce(a->server.accounts);
-	for (size_t i = 0; i < a->listeners.n; i++)
-		(void)event_del(a->accept[i]);
-	listeners_close(&a->listeners);
+	acceptor_stop(&a->acceptor);
 	on_leave_timer(-1, 0, a);
 }
 
 static void
-accept_enable(struct agent *a, bool on)
-{
-	static const struct timeval later = { .tv_usec =
-						  ACCEPT_AGAIN_MS * 1000 };
-
-	for (size_t i = 0; i < a->listeners.n; i++)
-		(void)(on ? event_add(a->accept[i], NULL) :
-			    event_del(a->accept[i]));
-	if (!on)
-		(void)event_add(a->accept_again, &later);
-}
-
-static void
-on_accept_again(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	if (!((struct agent *)arg)->server.leaving)
-		accept_enable(arg, true);
-}
-
-static void
-on_accept(evutil_socket_t fd, short what, void *arg)
+on_signal(evutil_socket_t sig, short what, void *arg)
 {
 	struct agent *a = arg;
+	struct diag d = DIAG_INIT;
 
 	(void)what;
-	for (unsigned i = 0; i < ACCEPT_MAX; i++) {
-		int client =
-		    accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-		if (client >= 0) {
-			session_start(&a->server, client);
-			continue;
-		}
-		/* No descriptors or memory: a pause, not a busy loop. */
-		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
-		    errno == ENOMEM) {
-			struct log_line l = log_event(LOG_ERR, "cannot-accept");
-
-			log_str(&l, "text", strerror(errno));
-			log_send(&l);
-			accept_enable(a, false);
-		}
-		if (errno != EINTR && errno != ECONNABORTED)
-			return;
-	}
+	if (sig == SIGHUP)
+		(void)server_reload(&a->server, &d);
+	else
+		leave(a);
 }
 
 static bool
@@ -235,20 +215,15 @@ watch_all(struct agent *a)
 {
 	struct event_base *base = a->server.base;
 
-	for (size_t i = 0; i < a->listeners.n; i++) {
-		(void)evutil_make_socket_nonblocking(a->listeners.item[i].fd);
-		a->accept[i] = event_new(base, a->listeners.item[i].fd,
-		    EV_READ | EV_PERSIST, on_accept, a);
-		if (a->accept[i] == NULL || event_add(a->accept[i], NULL) < 0)
-			return false;
-	}
-	a->accept_again = evtimer_new(base, on_accept_again, a);
+	if (!acceptor_start(&a->acceptor, &a->server))
+		return false;
+	a->idle = event_new(base, -1, EV_PERSIST, on_idle_timer, a);
 	a->leave = evtimer_new(base, on_leave_timer, a);
 	a->on_hup = evsignal_new(base, SIGHUP, on_signal, a);
 	a->on_term = evsignal_new(base, SIGTERM, on_signal, a);
 	a->on_int = evsignal_new(base, SIGINT, on_signal, a);
-	return a->accept_again != NULL && a->leave != NULL &&
-	       a->on_hup != NULL && a->on_term != NULL && a->on_int != NULL &&
+	return a->idle != NULL && a->leave != NULL && a->on_hup != NULL &&
+	       a->on_term != NULL && a->on_int != NULL &&
 	       event_add(a->on_hup, NULL) == 0 &&
 	       event_add(a->on_term, NULL) == 0 &&
 	       event_add(a->on_int, NULL) == 0;
@@ -258,21 +233,30 @@ watch_all(struct agent *a)
 static int
 open_all(struct agent *a, struct diag *reterr)
 {
-	struct first_complaint first = { .n = 0 };
+	const struct config *c = a->server.config = load(a, reterr);
 
-	a->server.config = config_load(a->path, complain, &first);
-	if (a->server.config == NULL) {
-		*reterr = first.d;
+	if (c == NULL)
 		return -1;
-	}
-	if (privileges_state_dir(a->server.config->state_dir,
-		a->server.config->user, reterr) < 0 ||
-	    listeners_open(&a->listeners, a->server.config->listen, reterr) <
-		0 ||
-	    privileges_drop(a->server.config->user, reterr) < 0)
+	if ((a->user ?
+		    privileges_own_dir(c->state_dir, reterr) :
+		    privileges_state_dir(c->state_dir, c->user, reterr)) < 0 ||
+	    listeners_open(
+		&a->acceptor.listeners, c->listen, c->socketmap, reterr) < 0 ||
+	    (!a->user && privileges_drop(c->user, reterr) < 0))
 		return -1;
 	privileges_harden();
-	return store_open(&a->store, a->server.config->state_dir, reterr);
+	return store_open(&a->store, c->state_dir, reterr);
+}
+
+/* Only systemd could wake us again. */
+static void
+watch_idle(struct agent *a)
+{
+	int64_t s = a->server.config->idle_exit_s;
+	struct timeval every = { .tv_sec = s / 4 > 0 ? s / 4 : 1 };
+
+	if (a->acceptor.listeners.activated && s > 0)
+		(void)event_add(a->idle, &every);
 }
 
 static int
@@ -292,24 +276,23 @@ start_all(struct agent *a, struct diag *reterr)
 	    !accounts_apply(a->server.accounts, a->server.config))
 		return diag_nomem(reterr);
 	a->server.started_at = clock_now_s();
+	a->server.busy_ms = clock_now_ms();
+	watch_idle(a);
 	return 0;
 }
 
 static void
 close_all(struct agent *a)
 {
-	struct event *events[] = { a->accept_again, a->leave, a->on_hup,
-		a->on_term, a->on_int };
+	struct event *events[] = { a->idle, a->leave, a->on_hup, a->on_term,
+		a->on_int };
 
 	accounts_free(&a->server.accounts);
 	http_free(&a->http);
-	for (size_t i = 0; i < LISTENERS_MAX; i++)
-		if (a->accept[i] != NULL)
-			event_free(a->accept[i]);
 	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)
 		if (events[i] != NULL)
 			event_free(events[i]);
-	listeners_close(&a->listeners);
+	acceptor_free(&a->acceptor);
 	store_close(&a->store);
 	config_unref(&a->server.config);
 	if (a->server.base != NULL)
@@ -324,19 +307,19 @@ log_ready(const struct agent *a)
 	log_str(&l, "version", MAILTOKEN_VERSION);
 	log_int(&l, "accounts", (int64_t)accounts_count(a->server.accounts));
 	log_int(&l, "uid", geteuid());
-	for (size_t i = 0; i < a->listeners.n; i++)
+	for (size_t i = 0; i < a->acceptor.listeners.n; i++)
 		log_str(&l, "listen",
-		    a->listeners.item[i].path != NULL ?
-			a->listeners.item[i].path :
+		    a->acceptor.listeners.item[i].path != NULL ?
+			a->acceptor.listeners.item[i].path :
 			"systemd");
 	log_send(&l);
 	(void)sd_notify(0, "READY=1");
 }
 
 static int
-run(const char *path)
+run(const char *path, bool user)
 {
-	struct agent a = { .path = path, .store = STORE_INIT };
+	struct agent a = { .path = path, .user = user, .store = STORE_INIT };
 	struct diag d = DIAG_INIT;
 	int rc = EX_OK;
 
@@ -374,18 +357,24 @@ check(const char *path)
 static int
 usage(void)
 {
-	fputs("usage: mailtokend [-fnV] [-c file]\n", stderr);
+	fputs("usage: mailtokend [-fnV] [-c file] [--user]\n", stderr);
 	return EX_USAGE;
 }
 
 int
 main(int argc, char *argv[])
 {
-	const char *path = MAILTOKEN_SYSCONFDIR "/mailtoken/mailtoken.conf";
-	bool to_stderr = false, only_check = false;
+	static const struct option options[] = {
+		{ "user", no_argument, NULL, 'u' },
+		{ "version", no_argument, NULL, 'V' },
+		{ NULL, 0, NULL, 0 },
+	};
+	auto_free char *own = NULL;
+	const char *path = NULL;
+	bool to_stderr = false, only_check = false, user = false;
 	int opt;
 
-	while ((opt = getopt(argc, argv, "c:fnV")) != -1)
+	while ((opt = getopt_long(argc, argv, "c:fnV", options, NULL)) != -1)
 		switch (opt) {
 		case 'c':
 			path = optarg;
@@ -396,6 +385,9 @@ main(int argc, char *argv[])
 		case 'n':
 			only_check = true;
 			break;
+		case 'u':
+			user = true;
+			break;
 		case 'V':
 			puts("mailtokend " MAILTOKEN_VERSION);
 			return EX_OK;
@@ -404,6 +396,14 @@ main(int argc, char *argv[])
 		}
 	if (optind != argc)
 		return usage();
+	if (path == NULL && user)
+		path = own = config_user_path();
+	else if (path == NULL)
+		path = MAILTOKEN_SYSCONFDIR "/mailtoken/mailtoken.conf";
+	if (path == NULL) {
+		fputs("mailtokend: HOME is not set: use -c file\n", stderr);
+		return EX_CONFIG;
+	}
 	if (only_check)
 		return check(path);
 	(void)umask(077);
@@ -412,7 +412,7 @@ main(int argc, char *argv[])
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		return EX_SOFTWARE;
-	opt = run(path);
+	opt = run(path, user);
 	curl_global_cleanup();
 	return opt;
 }

@@ -16,12 +16,13 @@
 #define BACKLOG 1024
 
 static int
-from_systemd(struct listeners *l, int n, struct diag *reterr)
+from_systemd(struct listeners *l, int n, char **names, struct diag *reterr)
 {
 	if (n > LISTENERS_MAX)
 		return diag_set(reterr, DIAG_CONFIG,
 		    "systemd hands over %d sockets, at most %d can be used", n,
 		    LISTENERS_MAX);
+	l->activated = true;
 	for (int i = 0; i < n; i++) {
 		int fd = SD_LISTEN_FDS_START + i;
 
@@ -31,6 +32,11 @@ from_systemd(struct listeners *l, int n, struct diag *reterr)
 			    "listening UNIX stream socket: see "
 			    "mailtokend.socket");
 		l->item[l->n].path = NULL;
+		l->item[l->n].kind =
+		    names != NULL && names[i] != NULL &&
+			    strcmp(names[i], "socketmap") == 0 ?
+			LISTENER_SOCKETMAP :
+			LISTENER_AGENT;
 		l->item[l->n++].fd = fd;
 	}
 	return 0;
@@ -124,24 +130,41 @@ make_socket(const char *path, struct diag *reterr)
 	return take_fd(&fd);
 }
 
-int
-listeners_open(struct listeners *l, char *const paths[], struct diag *reterr)
+static int
+make_all(struct listeners *l, enum listener_kind kind, char *const paths[],
+    struct diag *reterr)
 {
-	int n = sd_listen_fds(1);
-
-	l->n = 0;
-	if (n > 0)
-		return from_systemd(l, n, reterr);
-	for (size_t i = 0; paths[i] != NULL; i++) {
+	for (size_t i = 0; paths != NULL && paths[i] != NULL; i++) {
 		if (l->n == LISTENERS_MAX)
 			return diag_set(reterr, DIAG_CONFIG,
-			    "'listen' names more than %d paths", LISTENERS_MAX);
+			    "'listen' and 'socketmap' name more than %d paths",
+			    LISTENERS_MAX);
 		l->item[l->n].fd = make_socket(paths[i], reterr);
 		if (l->item[l->n].fd < 0)
 			return -1;
+		l->item[l->n].kind = kind;
 		l->item[l->n++].path = strdup(paths[i]);
 	}
 	return 0;
+}
+
+int
+listeners_open(struct listeners *l, char *const paths[],
+    char *const socketmap[], struct diag *reterr)
+{
+	char **names = NULL;
+	int n = sd_listen_fds_with_names(1, &names), rc;
+
+	l->n = 0;
+	l->activated = false;
+	if (n > 0)
+		rc = from_systemd(l, n, names, reterr);
+	else if ((rc = make_all(l, LISTENER_AGENT, paths, reterr)) == 0)
+		rc = make_all(l, LISTENER_SOCKETMAP, socketmap, reterr);
+	for (int i = 0; names != NULL && names[i] != NULL; i++)
+		free(names[i]);
+	free(names);
+	return rc;
 }
 
 void

@@ -145,7 +145,8 @@ find_account(struct session *s)
 	struct diag d = DIAG_INIT;
 	struct live *l;
 
-	if (!wire_account_ok(s->what.account)) {
+	if (!wire_account_ok(s->what.account) &&
+	    !wire_pattern_ok(s->what.account)) {
 		s->what.account[0] = '\0';
 		(void)diag_set(&d, DIAG_PROTO,
 		    "the request names no account, or not as one may be "

@@ -2,7 +2,9 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <limits.h>
 #include <pwd.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -72,5 +74,26 @@ privileges_drop(const char *user, struct diag *reterr)
 	if (pw->pw_uid != 0 && setuid(0) == 0)
 		return diag_set(reterr, DIAG_CONFIG,
 		    "cannot give up root for user %s", user);
+	return 0;
+}
+
+int
+privileges_own_dir(const char *dir, struct diag *reterr)
+{
+	char path[PATH_MAX];
+	int n = snprintf(path, sizeof(path), "%s", dir);
+
+	if (n < 0 || (size_t)n >= sizeof(path))
+		return diag_set(
+		    reterr, DIAG_CONFIG, "state_dir: the path is too long");
+	for (char *p = path + 1; (p = strchr(p, '/')) != NULL; *p++ = '/') {
+		*p = '\0';
+		(void)mkdir(path, 0700);
+	}
+	if (mkdir(path, 0700) < 0 && errno != EEXIST)
+		return diag_set(reterr, DIAG_CONFIG,
+		    "%s: %s: make it (mode "
+		    "0700), or set state_dir",
+		    path, strerror(errno));
 	return 0;
 }

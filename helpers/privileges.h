@@ -20,6 +20,12 @@ int
 privileges_state_dir(const char *dir, const char *user, struct diag *reterr);
 
 /*
+ * Makes a user's own state directory (0700), with those above it, if it is
+ * missing.  *reterr is CONFIG.
+ */
+int privileges_own_dir(const char *dir, struct diag *reterr);
+
+/*
  * As root: becomes the user, for good, with its groups.  Otherwise does
  * nothing.  *reterr is CONFIG.
  */

@@ -19,6 +19,7 @@ struct server {
 	struct config *config;
 	struct accounts *accounts;
 	unsigned sessions;  /* connections now */
+	int64_t busy_ms;    /* when the last one came */
 	int64_t started_at; /* Unix seconds */
 	bool leaving;	    /* SIGTERM has come */
 };
