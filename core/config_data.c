@@ -165,7 +165,8 @@ config_mailbox(const struct config *c, const char *name)
 	const char *at = strrchr(name, '@');
 	char pattern[WIRE_ACCOUNT_MAX + 2] = "*";
 
-	if (a != NULL || at == NULL || strlen(at) > WIRE_ACCOUNT_MAX)
+	if (a != NULL || at == NULL || at == name ||
+	    strlen(at) > WIRE_ACCOUNT_MAX)
 		return a;
 	for (size_t i = 0; at[i] != '\0'; i++)
 		pattern[i + 1] = (char)tolower((unsigned char)at[i]);

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "wire.h"
+
 #define START_PER_S 50 /* first renewals, after a start with no tokens */
 
 struct accounts {
@@ -151,11 +153,12 @@ accounts_find(struct accounts *a, const char *name)
 bool
 accounts_by_key(struct accounts *a, const char *key, struct accounts_key *ret)
 {
-	const struct account *account;
+	const struct account *account = NULL;
 
 	if (a->config == NULL)
 		return false;
-	account = config_mailbox(a->config, key);
+	if (wire_account_ok(key))
+		account = config_mailbox(a->config, key);
 	ret->user = key;
 	if (account == NULL) {
 		account = config_relayhost(a->config, key);

@@ -1,0 +1,189 @@
+"""Postfix asks the agent instead of a password file: socketmap_table(5)."""
+
+import shutil
+import socket
+import subprocess
+
+import pytest
+
+from lab.agent import BUILD, client_environment
+from lab.lab import ACCOUNT
+from lab.wait import until
+
+TENANT = "*@contoso.example"
+SENDERS = 300
+LOOKUPS = "socketmap:unix:run/mailtoken/postfix.sock:sasl"
+DEADLINE = 20
+
+
+def netstring(text: bytes) -> bytes:
+    return b"%d:%b," % (len(text), text)
+
+
+def ask(path, *requests: bytes, user: str = None) -> list:
+    """The answers to netstrings, or None where the agent hung up."""
+    code = ("import socket, sys; s = socket.socket(socket.AF_UNIX);"
+            "s.settimeout(20); s.connect(sys.argv[1]); f = s.makefile('rb');"
+            "r = sys.stdin.buffer.read(); s.sendall(r);"
+            "s.shutdown(socket.SHUT_WR); sys.stdout.buffer.write(f.read())")
+    out = subprocess.run(
+        ["/usr/bin/python3", "-c", code, path], input=b"".join(requests),
+        capture_output=True, timeout=DEADLINE, check=True, user=user).stdout
+    answers = []
+    while out:
+        n, rest = out.split(b":", 1)
+        answers.append(rest[:int(n)].decode())
+        assert rest[int(n):int(n) + 1] == b","
+        out = rest[int(n) + 1:]
+    return answers
+
+
+@pytest.fixture(scope="module")
+def world(shared_lab):
+    lab = shared_lab
+    lab.start_idp()
+    lab.start_upstream(whole_tenant=True)
+    lab.map = lab.chroot_socket.with_name("postfix.sock")
+    agent = lab.make_agent({}, socketmap=lab.map)
+    agent.accounts[TENANT] = lab.app_only(agent)
+    agent.accounts[ACCOUNT] = lab.delegated()
+    agent.accounts["fallback"] = lab.app_only(
+        agent, mailbox="bounces@contoso.example",
+        relayhost=f"[127.0.0.1]:{lab.up.port} [smtp.example]:587")
+    agent.accounts["shut@contoso.example"] = lab.app_only(agent, allow="root")
+    agent.accounts["reader@contoso.example"] = lab.app_only(
+        agent, services="imap")
+    agent.write()
+    agent.do("import", ACCOUNT, give=lab.idp.login(ACCOUNT), agent=False)
+    agent.start()
+    return lab
+
+
+@pytest.fixture(scope="module")
+def relay(world):
+    return world.start_downstream(
+        smtp_sasl_password_maps=LOOKUPS,
+        smtp_sender_dependent_authentication="yes")
+
+
+def test_keys(world):
+    hop = f"[127.0.0.1]:{world.up.port}"
+    keys = {
+        ACCOUNT: f"OK {ACCOUNT}:mailtoken:{ACCOUNT}",
+        "bob@contoso.example": f"OK bob@contoso.example:mailtoken:{TENANT}",
+        "Bob@Contoso.Example": f"OK Bob@Contoso.Example:mailtoken:{TENANT}",
+        hop: "OK bounces@contoso.example:mailtoken:fallback",
+        "[smtp.example]:587": "OK bounces@contoso.example:mailtoken:fallback",
+        "bob@fabrikam.example": "NOTFOUND ",
+        "127.0.0.1": "NOTFOUND ",
+        "": "NOTFOUND ",
+        "a b@contoso.example": "NOTFOUND ",
+        "x:y@contoso.example": "NOTFOUND ",
+        "@contoso.example": "NOTFOUND ",
+        "*@contoso.example": "NOTFOUND ",
+    }
+    answers = ask(world.map, *(netstring(b"sasl " + k.encode())
+                               for k in keys), user="postfix")
+    assert dict(zip(keys, answers)) == keys
+    assert len(answers) == len(keys)
+
+
+def test_refusals(world):
+    shut, reader, table = ask(
+        world.map, netstring(b"sasl shut@contoso.example"),
+        netstring(b"sasl reader@contoso.example"), netstring(b"other x"),
+        user="postfix")
+    assert shut.startswith("PERM uid ") and "'allow'" in shut
+    assert reader.startswith("PERM ") and "not for smtp" in reader
+    assert table.startswith("PERM ") and ":sasl" in table
+
+
+@pytest.mark.parametrize("bytes_", [
+    b"99999999999:", b"2049:sasl x", b"version=1\n", b"-1:x,", b"4:sasl,",
+    b"5:sasl x,", b"07:sasl x,", b"\0" * 64,
+    netstring(b"sasl x\0y"), b"6:sasl x;"],
+    ids=range(10))
+def test_hostile(world, bytes_):
+    """What no Postfix says ends the connection, and nothing else."""
+    assert ask(world.map, bytes_, user="postfix") == []
+    assert ask(world.map, netstring(b"sasl x"), user="postfix") == [
+        "NOTFOUND "]
+
+
+def test_slow(world):
+    """One byte at a time is as good as all at once; half is waited for."""
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(DEADLINE)
+        s.connect(str(world.map))
+        for byte in netstring(b"sasl " + ACCOUNT.encode()):
+            s.sendall(bytes([byte]))
+        assert b"OK " in s.recv(1000)
+        s.sendall(b"9:sa")
+        with socket.socket(socket.AF_UNIX) as other:
+            other.settimeout(DEADLINE)
+            other.connect(str(world.map))
+            other.sendall(netstring(b"sasl x"))
+            assert other.recv(100) == netstring(b"NOTFOUND ")
+
+
+def test_300_senders(world, relay):
+    """One application's token serves every mailbox of the tenant."""
+    before = world.idp.count("client_credentials")
+    for i in range(SENDERS):
+        relay.send(sender=f"user{i}@contoso.example", subject=f"from {i},")
+    relay.wait_empty(120)
+    text = world.up.text()
+    for i in range(SENDERS):
+        assert f"sasl_username=user{i}@contoso.example" in text
+    assert world.idp.count("client_credentials") - before <= 1
+    assert not relay.deliveries("deferred")
+    assert not relay.deliveries("bounced")
+
+
+def test_next_hop(world, relay):
+    """A sender that nobody knows, and the bounce's empty one."""
+    relay.send(sender="stranger@fabrikam.example", subject="fallback")
+    world.up.wait_words("sasl_username=bounces@contoso.example")
+
+
+def test_postmap(world):
+    """Postfix's own client."""
+    done = subprocess.run(
+        ["postmap", "-q", "carol@contoso.example",
+         f"socketmap:unix:{world.map}:sasl"],
+        capture_output=True, text=True, timeout=DEADLINE)
+    assert done.stdout.strip() == f"carol@contoso.example:mailtoken:{TENANT}"
+
+
+def test_restart_under_load(world, relay):
+    """The agent goes and comes back; nothing bounces, all of it arrives."""
+    sent = len(relay.deliveries("sent"))
+    relay.send(60, sender="busy@contoso.example", subject="before")
+    world.agent.stop()
+    relay.send(60, sender="busy@contoso.example", subject="without")
+    world.agent.start()
+    relay.send(60, sender="busy@contoso.example", subject="after")
+    relay.drain(120)
+    assert len(relay.deliveries("sent")) >= sent + 180
+    assert not relay.deliveries("bounced")
+
+
+def test_tokens(lab):
+    """For other plugins: the token itself, to those who may have it."""
+    endpoint = lab.start_fault().endpoint("a")
+    path = lab.directory / "map" / "map.sock"
+    agent = lab.make_agent(
+        {"a@contoso.example": lab.faulty(endpoint)},
+        socketmap=path, socketmap_answer="token")
+    path.parent.mkdir(mode=0o755)
+    shutil.chown(path.parent, "mailtoken")
+    agent.do("import", "a@contoso.example", give=endpoint.refresh_token,
+             agent=False)
+    agent.start()
+    question = netstring(b"sasl a@contoso.example")
+    answers = ask(path, question, question, user="postfix")
+    assert answers == [
+        f"OK a@contoso.example:{endpoint.access_tokens[-1]}"] * 2
+    assert ask(path, question, user="nobody")[0].startswith("PERM ")
+    assert endpoint.access_tokens[-1] not in agent.text()
+    until(lambda: agent.events("lookup"), 5, "a line in the log")
