@@ -83,7 +83,7 @@ static int
 put_query(struct buf *b, const char *op, const struct token_query *q,
     struct diag *reterr)
 {
-	if (!wire_account_ok(q->account))
+	if (!wire_account_ok(q->account) && !wire_pattern_ok(q->account))
 		return diag_set(reterr, DIAG_CONFIG,
 		    "\"%.*s\" cannot be the name of an account",
 		    WIRE_ACCOUNT_MAX, q->account);
@@ -228,7 +228,7 @@ token_ref_parse(const char *password, size_t len, const char *user,
 		memcpy(ret->account, name, n);
 		ret->account[n] = '\0';
 	}
-	if (wire_account_ok(ret->account))
+	if (wire_account_ok(ret->account) || wire_pattern_ok(ret->account))
 		return 0;
 	ret->account[0] = '\0';
 	if (name == user)

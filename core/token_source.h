@@ -118,7 +118,8 @@ int token_agent_ask_many(const struct token_agent *a,
 
 struct token_ref {
 	bool literal;				/* the password is the token */
-	char account[WIRE_ACCOUNT_MAX + 1];	/* if not literal */
+	char account[WIRE_ACCOUNT_MAX + 1];	/* if not literal; may be a
+						 * pattern, "*@DOMAIN" */
 };
 
 /*
