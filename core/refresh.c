@@ -215,6 +215,16 @@ refresh_reject(struct refresh *r, int64_t now, int64_t generation)
 }
 
 bool
+refresh_doubt(struct refresh *r, int64_t now, int64_t generation)
+{
+	if (r->token.value.ptr == NULL || generation != r->token.generation ||
+	    r->in_flight || waiting_to_retry(r, now) || !may_force(r, now))
+		return false;
+	r->forced_ms = now;
+	return start(r);
+}
+
+bool
 refresh_force(struct refresh *r, int64_t now)
 {
 	(void)now;

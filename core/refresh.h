@@ -92,6 +92,11 @@ void refresh_cancel(struct refresh *r, struct waiter *w);
  * generation changes nothing.
  */
 bool refresh_reject(struct refresh *r, int64_t now, int64_t generation);
+/*
+ * The same for a token that opens many mailboxes, where one of them refused
+ * it: it is renewed, but goes on being handed out for the others.
+ */
+bool refresh_doubt(struct refresh *r, int64_t now, int64_t generation);
 /* A person orders it: forgets back-off and verdicts. */
 bool refresh_force(struct refresh *r, int64_t now);
 /*

@@ -2,6 +2,7 @@
  * agent.c - mailtokend: options, configuration, state, sockets, privileges,
  * and the loop.  Order matters: each step makes the next one safer.
  */
+#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -23,6 +24,7 @@
 #include "config_user.h"
 #include "http.h"
 #include "log.h"
+#include "lookup.h"
 #include "privileges.h"
 #include "server.h"
 #include "store.h"
@@ -33,6 +35,7 @@ struct agent {
 	struct server server; /* first: server_* casts back */
 	const char *path;     /* of the configuration */
 	bool user;	      /* a user's own agent: its places, its uid */
+	bool stdio;	      /* one lookup client, on standard input */
 	struct store store;
 	struct http *http;
 	struct renew_env env;
@@ -132,6 +135,8 @@ server_reload(struct server *s, struct diag *reterr)
 	return 0;
 }
 
+static void leave(struct agent *a);
+
 static void
 leave_if_done(struct agent *a)
 {
@@ -143,7 +148,11 @@ leave_if_done(struct agent *a)
 void
 server_session_ended(struct server *s)
 {
-	leave_if_done((struct agent *)s);
+	struct agent *a = (struct agent *)s;
+
+	if (s->single)
+		leave(a);
+	leave_if_done(a);
 }
 
 static void
@@ -160,8 +169,6 @@ on_leave_timer(evutil_socket_t fd, short what, void *arg)
 	leave_if_done(a);
 	(void)event_add(a->leave, &again);
 }
-
-static void leave(struct agent *a);
 
 /* Systemd keeps the sockets, and starts us when somebody comes. */
 static void
@@ -259,6 +266,24 @@ watch_idle(struct agent *a)
 		(void)event_add(a->idle, &every);
 }
 
+/*
+ * As Postfix's spawn(8) starts us, many at once: no renewals but those that
+ * are asked for, and tokens, as there is no agent that could be asked for one.
+ */
+static void
+serve_stdio(struct agent *a)
+{
+	int fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
+
+	accounts_quiesce(a->server.accounts);
+	a->server.config->socketmap_tokens = true;
+	a->server.single = true;
+	if (fd >= 0 && evutil_make_socket_nonblocking(fd) == 0)
+		lookup_start(&a->server, fd);
+	if (a->server.sessions == 0)
+		leave(a);
+}
+
 static int
 start_all(struct agent *a, struct diag *reterr)
 {
@@ -278,6 +303,8 @@ start_all(struct agent *a, struct diag *reterr)
 	a->server.started_at = clock_now_s();
 	a->server.busy_ms = clock_now_ms();
 	watch_idle(a);
+	if (a->stdio)
+		serve_stdio(a);
 	return 0;
 }
 
@@ -317,9 +344,11 @@ log_ready(const struct agent *a)
 }
 
 static int
-run(const char *path, bool user)
+run(const char *path, bool user, bool stdio)
 {
-	struct agent a = { .path = path, .user = user, .store = STORE_INIT };
+	struct agent a = {
+		.path = path, .user = user, .stdio = stdio, .store = STORE_INIT
+	};
 	struct diag d = DIAG_INIT;
 	int rc = EX_OK;
 
@@ -357,7 +386,8 @@ check(const char *path)
 static int
 usage(void)
 {
-	fputs("usage: mailtokend [-fnV] [-c file] [--user]\n", stderr);
+	fputs(
+	    "usage: mailtokend [-fnV] [-c file] [--user | --stdio]\n", stderr);
 	return EX_USAGE;
 }
 
@@ -365,13 +395,15 @@ int
 main(int argc, char *argv[])
 {
 	static const struct option options[] = {
+		{ "stdio", no_argument, NULL, 's' },
 		{ "user", no_argument, NULL, 'u' },
 		{ "version", no_argument, NULL, 'V' },
 		{ NULL, 0, NULL, 0 },
 	};
 	auto_free char *own = NULL;
 	const char *path = NULL;
-	bool to_stderr = false, only_check = false, user = false;
+	bool to_stderr = false, only_check = false;
+	bool user = false, stdio = false;
 	int opt;
 
 	while ((opt = getopt_long(argc, argv, "c:fnV", options, NULL)) != -1)
@@ -384,6 +416,9 @@ main(int argc, char *argv[])
 			break;
 		case 'n':
 			only_check = true;
+			break;
+		case 's':
+			stdio = true;
 			break;
 		case 'u':
 			user = true;
@@ -412,7 +447,7 @@ main(int argc, char *argv[])
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		return EX_SOFTWARE;
-	opt = run(path, user);
+	opt = run(path, user, stdio);
 	curl_global_cleanup();
 	return opt;
 }

@@ -22,6 +22,7 @@ live_free(struct live *l)
 	refresh_wipe(&l->refresh);
 	grant_wipe(&l->grant);
 	config_unref(&l->config);
+	free(l->doubts);
 	free(l);
 }
 
@@ -248,15 +249,22 @@ load(struct live *l)
 		refresh_ended(&l->refresh, clock_now_ms(), NULL, &d);
 }
 
-/* FNV-1a; only to give accounts different jitter. */
+/* FNV-1a. */
+static uint64_t
+hash_of(const char *s)
+{
+	uint64_t h = 14695981039346656037u;
+
+	for (; *s != '\0'; s++)
+		h = (h ^ (unsigned char)*s) * 1099511628211u;
+	return h;
+}
+
+/* Only to give accounts different jitter. */
 static uint64_t
 seed_of(const char *name)
 {
-	uint64_t h = 14695981039346656037u ^ (uint64_t)clock_now_ms();
-
-	for (; *name != '\0'; name++)
-		h = (h ^ (unsigned char)*name) * 1099511628211u;
-	return h;
+	return hash_of(name) ^ (uint64_t)clock_now_ms();
 }
 
 struct live *
@@ -349,10 +357,42 @@ live_cancel(struct live *l, struct waiter *w)
 	refresh_cancel(&l->refresh, w);
 }
 
-void
-live_reject(struct live *l, int64_t generation)
+/*
+ * Has this mailbox refused an older token not long ago?  Then no new one
+ * helps it, and it must not have the others' token renewed every minute.
+ */
+static bool
+refuses_any(struct live *l, const char *user, int64_t generation)
 {
-	if (refresh_reject(&l->refresh, clock_now_ms(), generation))
+	uint64_t h = hash_of(user) | 1;
+	int64_t now = clock_now_ms();
+	struct doubt *d;
+	bool again;
+
+	if (l->doubts == NULL)
+		l->doubts = calloc(LIVE_DOUBTS, sizeof(*l->doubts));
+	if (l->doubts == NULL)
+		return false;
+	d = &l->doubts[h / 2 % LIVE_DOUBTS];
+	again = d->user == h && d->generation < generation &&
+		now - d->at_ms < REFRESH_STUCK_MS;
+	if (!again)
+		*d = (struct doubt){ h, generation, now };
+	return again;
+}
+
+void
+live_reject(struct live *l, const char *user, int64_t generation)
+{
+	int64_t now = clock_now_ms();
+	bool go;
+
+	if (user == NULL)
+		go = refresh_reject(&l->refresh, now, generation);
+	else
+		go = !refuses_any(l, user, generation) &&
+		     refresh_doubt(&l->refresh, now, generation);
+	if (go)
 		begin(l, true);
 	arm(l);
 }

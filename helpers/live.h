@@ -28,6 +28,15 @@ struct live_pool {
 	bool quiet;	   /* no renewals ahead of time any more */
 };
 
+#define LIVE_DOUBTS 64 /* mailboxes that are remembered */
+
+/* A mailbox that refused a token which others may like. */
+struct doubt {
+	uint64_t user; /* hashed; 0: none */
+	int64_t generation;
+	int64_t at_ms;
+};
+
 struct live {
 	UT_hash_handle hh; /* by name, for accounts.c */
 	struct live_pool *pool;
@@ -41,6 +50,7 @@ struct live {
 	enum diag_kind logged; /* the last verdict that was logged */
 	struct expiry expiry;  /* of what the application shows */
 	struct renewal *renewal;
+	struct doubt *doubts; /* LIVE_DOUBTS of them; NULL: none yet */
 	struct event *timer;
 	struct live *next_gone;
 };
@@ -66,8 +76,12 @@ void live_retire(struct live *l);
 /* Answers w before it returns, or queues it: see refresh_want(). */
 void live_want(struct live *l, struct waiter *w);
 void live_cancel(struct live *l, struct waiter *w);
-/* A server refused this generation. */
-void live_reject(struct live *l, int64_t generation);
+/*
+ * A server refused this generation.  user is the mailbox, where it is not the
+ * account's own: then the token stays good for others, and a mailbox that
+ * refuses a fresh one as well is not heard for a while.
+ */
+void live_reject(struct live *l, const char *user, int64_t generation);
 /*
  * Somebody has logged out: no token that is in memory is handed out any more,
  * and who asks hears that a login is needed, unless the state has one.

@@ -304,7 +304,8 @@ op_reject(struct session *s, const struct wire_msg *msg)
 	log_int(&line, "generation", generation);
 	log_reason(&line, wire_get(msg, "reason"));
 	log_send(&line);
-	live_reject(l, generation);
+	live_reject(
+	    l, wire_get(msg, "user") != NULL ? s->what.user : NULL, generation);
 	session_begin(s, "ok");
 	session_finish(s);
 }

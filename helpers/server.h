@@ -22,6 +22,7 @@ struct server {
 	int64_t busy_ms;    /* when the last one came */
 	int64_t started_at; /* Unix seconds */
 	bool leaving;	    /* SIGTERM has come */
+	bool single;	    /* one client, on standard input: leave with it */
 };
 
 /*

@@ -356,6 +356,30 @@ rejected_token(void **unused)
 	refresh_wipe(&r);
 }
 
+/* One mailbox of many refuses: the others go on. */
+static void
+doubted_token(void **unused)
+{
+	struct asker a;
+	MACHINE(r, 3600);
+
+	(void)unused;
+	assert_false(refresh_doubt(&r, T0 + S, 99)); /* not ours */
+	assert_true(refresh_doubt(&r, T0 + S, 1));
+	assert_false(refresh_doubt(&r, T0 + S, 1)); /* in flight */
+	assert_false(ask(&r, T0 + S, &a));
+	assert_int_equal(a.generation, 1); /* served meanwhile */
+	end_ok(&r, T0 + 2 * S, 2, 3600);
+	assert_false(refresh_doubt(&r, T0 + 3 * S, 2)); /* once a minute */
+	assert_false(ask(&r, T0 + 3 * S, &a));
+	assert_int_equal(a.generation, 2);
+	assert_true(refresh_doubt(&r, T0 + 62 * S, 2));
+	end_failed(&r, T0 + 63 * S, DIAG_RETRY, 0);
+	assert_false(ask(&r, T0 + 63 * S, &a));
+	assert_int_equal(a.generation, 2);
+	refresh_wipe(&r);
+}
+
 static void
 rejected_and_provider_away(void **unused)
 {
@@ -475,6 +499,7 @@ main(void)
 		cmocka_unit_test(waits_by_kind),
 		cmocka_unit_test(a_person_is_needed),
 		cmocka_unit_test(rejected_token),
+		cmocka_unit_test(doubted_token),
 		cmocka_unit_test(rejected_and_provider_away),
 		cmocka_unit_test(cancelled_waiter),
 		cmocka_unit_test(answer_asks_again),
