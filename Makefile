@@ -27,6 +27,7 @@ MANDIR	= $(PREFIX)/share/man
 DOCDIR	= $(PREFIX)/share/doc/mailtoken
 SHAREDIR	= $(PREFIX)/share
 UNITDIR	?= $(if $(filter /usr,$(PREFIX)),/lib/systemd/system,/etc/systemd/system)
+USERUNITDIR ?= $(if $(filter /usr,$(PREFIX)),/usr/lib/systemd/user,/etc/systemd/user)
 SASLDIR	?= $(shell $(PKG) --variable=libdir libsasl2)/sasl2
 # From dovecot-dev; without it everything but Dovecot's modules is built.
 DOVECOT_CONFIG ?= $(wildcard /usr/lib/dovecot/dovecot-config)
@@ -293,6 +294,11 @@ install: all
 	    sed 's|@SBINDIR@|$(SBINDIR)|; s|@SYSCONFDIR@|$(SYSCONFDIR)|' \
 	        helpers/$$u > $(BUILD)/$$u; \
 	    install -m 644 $(BUILD)/$$u $(DESTDIR)$(UNITDIR)/; done
+	install -d $(DESTDIR)$(USERUNITDIR)
+	set -e; for u in mailtokend.service mailtokend.socket; do \
+	    sed 's|@SBINDIR@|$(SBINDIR)|' helpers/user/$$u \
+	        >$(DESTDIR)$(USERUNITDIR)/$$u; \
+	    chmod 644 $(DESTDIR)$(USERUNITDIR)/$$u; done
 	install -m 644 helpers/sysusers.conf \
 	    $(DESTDIR)/usr/lib/sysusers.d/mailtoken.conf
 

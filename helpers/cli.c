@@ -16,7 +16,9 @@
 
 #include <curl/curl.h>
 
+#include "cleanup.h"
 #include "clock.h"
+#include "config_user.h"
 
 #define CONF_PATH MAILTOKEN_SYSCONFDIR "/mailtoken/mailtoken.conf"
 
@@ -90,7 +92,8 @@ cli_fail(const struct diag *d)
 static int
 usage(FILE *to)
 {
-	fputs("usage: mailtoken [-c file] [-s socket] command ...\n", to);
+	fputs("usage: mailtoken [-c file | --user] [-s socket] command ...\n",
+	    to);
 	for (size_t i = 0; i < cli_n_commands; i++)
 		if (cli_commands[i].name == NULL)
 			fprintf(to, "\n%s:\n", cli_commands[i].does);
@@ -139,11 +142,24 @@ complain(void *arg, const struct diag *d)
 	cli_say("%s", d->text);
 }
 
+static struct config *
+load(const struct cli *c, config_complain *hear)
+{
+	struct config *config = config_load(c->conf_path, hear, NULL);
+	struct diag d = DIAG_INIT;
+
+	if (config != NULL && c->user && config_user_defaults(config, &d) < 0) {
+		hear(NULL, &d);
+		config_unref(&config);
+	}
+	return config;
+}
+
 struct config *
 cli_config(struct cli *c)
 {
 	if (c->config == NULL)
-		c->config = config_load(c->conf_path, complain, NULL);
+		c->config = load(c, complain);
 	return c->config;
 }
 
@@ -179,7 +195,7 @@ static const struct config *
 quiet_config(struct cli *c)
 {
 	if (c->config == NULL)
-		c->config = config_load(c->conf_path, ignore, NULL);
+		c->config = load(c, ignore);
 	return c->config;
 }
 
@@ -282,15 +298,36 @@ run(struct cli *c, int argc, char *argv[])
 	return cmd->run(c, argc, argv);
 }
 
+/*
+ * With --user, or if the caller is not root and has a configuration of its
+ * own, that; else the system's.  The caller frees.
+ */
+static char *
+choose_path(struct cli *c)
+{
+	char *own = config_user_path();
+
+	if (!c->user && geteuid() != 0 && own != NULL && access(own, F_OK) == 0)
+		c->user = true;
+	if (!c->user) {
+		free(own);
+		own = strdup(CONF_PATH);
+	}
+	c->conf_path = own;
+	return own;
+}
+
 int
 main(int argc, char *argv[])
 {
 	static const struct option words[] = {
 		{ "help", no_argument, NULL, 'h' },
+		{ "user", no_argument, NULL, 'u' },
 		{ "version", no_argument, NULL, 'v' },
 		{ NULL, 0, NULL, 0 },
 	};
-	struct cli c = { .conf_path = CONF_PATH };
+	struct cli c = { .conf_path = NULL };
+	auto_free char *own = NULL;
 	int opt, rc;
 
 	while ((opt = getopt_long(argc, argv, "+c:s:", words, NULL)) != -1)
@@ -300,6 +337,9 @@ main(int argc, char *argv[])
 			break;
 		case 's':
 			c.socket = optarg;
+			break;
+		case 'u':
+			c.user = true;
 			break;
 		case 'h':
 			return usage(stdout);
@@ -311,6 +351,10 @@ main(int argc, char *argv[])
 		}
 	if (optind >= argc)
 		return usage(stderr);
+	if (c.conf_path == NULL && (own = choose_path(&c)) == NULL) {
+		cli_say("HOME is not set: use -c FILE");
+		return EX_CONFIG;
+	}
 	harden();
 	(void)signal(SIGPIPE, SIG_IGN);
 	clock_start();

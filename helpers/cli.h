@@ -17,6 +17,7 @@
 
 struct cli {
 	const char *conf_path;
+	bool user; /* a user's own agent and configuration */
 	const char *socket;    /* -s; NULL: not given */
 	struct config *config; /* once cli_config() has read it */
 };

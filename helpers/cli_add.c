@@ -1,6 +1,7 @@
 /* cli_add.c - mailtoken add: a checked section at the configuration's end. */
 #include <errno.h>
 #include <grp.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -16,6 +17,7 @@
 #include "cli_prompt.h"
 #include "cli_questions.h"
 #include "cli_section.h"
+#include "privileges.h"
 #include "regfile.h"
 
 #define LOCK_TRIES   50 /* of LOCK_POLL_MS */
@@ -119,12 +121,24 @@ check_old(const struct original *o, const char *account)
 }
 
 static int
-write_new(const struct original *o, const struct buf *text, struct diag *reterr)
+write_new(const struct cli *c, const struct original *o, const struct buf *text,
+    struct diag *reterr)
 {
 	struct cli_file f = { o->path, 0640, (uid_t)-1, (gid_t)-1, true };
-	const struct group *gr = geteuid() == 0 ? getgrnam(GROUP) : NULL;
+	const struct group *gr =
+	    !c->user && geteuid() == 0 ? getgrnam(GROUP) : NULL;
 
-	if (o->fd >= 0) {
+	if (c->user && o->fd < 0) {
+		char *slash, dir[PATH_MAX];
+
+		f.mode = 0600;
+		(void)snprintf(dir, sizeof(dir), "%s", o->path);
+		if ((slash = strrchr(dir, '/')) != NULL) {
+			*slash = '\0';
+			if (privileges_own_dir(dir, reterr) < 0)
+				return -1;
+		}
+	} else if (o->fd >= 0) {
 		f.mode = o->st.st_mode & 07777;
 		f.uid = o->st.st_uid;
 		f.gid = o->st.st_gid;
@@ -203,7 +217,7 @@ add_to(struct cli *c, struct original *o, const struct section *s, bool dry)
 	}
 	if (dry)
 		return EX_OK;
-	return write_new(o, &text, &d) < 0 ? cli_fail(&d) : EX_OK;
+	return write_new(c, o, &text, &d) < 0 ? cli_fail(&d) : EX_OK;
 }
 
 static int

@@ -10,8 +10,11 @@
 int
 cli_store_open(struct cli *c, struct store *ret, struct diag *reterr)
 {
-	if (privileges_state_dir(
-		c->config->state_dir, c->config->user, reterr) < 0)
+	int rc = c->user ? privileges_own_dir(c->config->state_dir, reterr) :
+			   privileges_state_dir(
+			       c->config->state_dir, c->config->user, reterr);
+
+	if (rc < 0)
 		return -1;
 	return store_open(ret, c->config->state_dir, reterr);
 }

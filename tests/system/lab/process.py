@@ -13,13 +13,14 @@ STOP_S = 15
 class Process:
     """Started at once; stop() is idempotent."""
 
-    def __init__(self, argv, log: Path, env=None, pass_fds=()):
+    def __init__(self, argv, log: Path, env=None, pass_fds=(),
+                 **who):
         self.log = log
         with open(log, "ab") as out:
             self.popen = subprocess.Popen(
                 [str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=out,
                 stderr=subprocess.STDOUT, env=env, pass_fds=pass_fds,
-                start_new_session=True)
+                start_new_session=True, **who)
 
     @property
     def pid(self) -> int:
