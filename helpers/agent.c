@@ -247,8 +247,8 @@ open_all(struct agent *a, struct diag *reterr)
 	if ((a->user ?
 		    privileges_own_dir(c->state_dir, reterr) :
 		    privileges_state_dir(c->state_dir, c->user, reterr)) < 0 ||
-	    listeners_open(
-		&a->acceptor.listeners, c->listen, c->socketmap, reterr) < 0 ||
+	    (!a->stdio && listeners_open(&a->acceptor.listeners, c->listen,
+			      c->socketmap, reterr) < 0) ||
 	    (!a->user && privileges_drop(c->user, reterr) < 0))
 		return -1;
 	privileges_harden();

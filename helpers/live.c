@@ -142,9 +142,9 @@ static void
 begin(struct live *l, bool force)
 {
 	struct diag d = DIAG_INIT;
-	const struct grant *known = l->grant.generation > 0 ? &l->grant : NULL;
 
-	l->renewal = renew_start(l->pool->env, l->account, known,
+	/* Known even if it is nothing: what another process got will do. */
+	l->renewal = renew_start(l->pool->env, l->account, &l->grant,
 	    l->account->min_life_s, force, renewed, l, &d);
 	if (l->renewal != NULL) {
 		l->pool->in_flight++;

@@ -187,3 +187,32 @@ def test_tokens(lab):
     assert ask(path, question, user="nobody")[0].startswith("PERM ")
     assert endpoint.access_tokens[-1] not in agent.text()
     until(lambda: agent.events("lookup"), 5, "a line in the log")
+
+
+def test_spawn(lab):
+    """A container that runs nothing but Postfix: master(8) starts mailtokend
+    for each client of the table, and it answers with tokens."""
+    lab.start_idp()
+    lab.start_upstream(whole_tenant=True)
+    agent = lab.make_agent({})
+    agent.accounts[TENANT] = lab.app_only(agent)
+    agent.write()
+    program = lab.directory / "mailtokend"
+    shutil.copy(BUILD / "mailtokend", program)
+    relay = lab.start_downstream(
+        smtp_sasl_password_maps="socketmap:unix:private/mailtoken:sasl",
+        smtp_sender_dependent_authentication="yes")
+    with open(relay.etc / "master.cf", "a") as master:
+        master.write(f"mailtoken unix - n n - 0 spawn user=mailtoken"
+                     f" argv={program} --stdio -c {agent.conf}\n")
+    relay.run("postfix", "reload", check=True)
+    until(lambda: (relay.spool / "private" / "mailtoken").exists(), 20,
+          "the service's socket")
+    for i in range(20):
+        relay.send(sender=f"user{i}@contoso.example", subject=f"from {i},")
+    relay.wait_empty(60)
+    assert len(lab.arrived()) == 20
+    assert not relay.deliveries("bounced")
+    # Many processes, one lock, one request.
+    assert lab.idp.count("client_credentials") == 1
+    assert not any(token in relay.text() for token in lab.idp.issued())
