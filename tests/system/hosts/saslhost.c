@@ -2,12 +2,16 @@
  * saslhost.c - a mail program reduced to its logins, on the real libsasl2.
  *
  * saslhost [-m MECH] [-u USER] [-a AUTHNAME] [-w PASS | -W FILE]
- *          [-s SERVICE] [-h HOST] [-i N] [-c TEXT | -e] [-epnT]
+ *          [-s SERVICE] [-h HOST] [-i N] [-c TEXT | -e] [-r SSF] [-x SSF]
+ *          [-epnTN]
  *
  *   -i N     N logins in this process
  *   -c TEXT  a second step, with TEXT as the server's challenge; -e: empty
  *   -p       prompts (SASL_INTERACT) instead of callbacks
  *   -n       no callback or prompt for the password
+ *   -r SSF   no mechanism with less of a security layer than that
+ *   -x SSF   what TLS gives, as the host says
+ *   -N       no plain text (noplaintext)
  *   -T       print the token as well
  *
  * One line for each event; 0 if every step was OK or CONTINUE.  $SASL_PATH
@@ -26,6 +30,8 @@ struct host {
 	char *pass;
 	size_t pass_len;
 	bool prompts, no_pass, show_token;
+	sasl_security_properties_t properties;
+	sasl_ssf_t external;
 	int logins;
 	sasl_secret_t *secret;
 };
@@ -108,6 +114,14 @@ show_code(const char *what, sasl_conn_t *conn, int rc)
 	return false;
 }
 
+/* What the host demands of a mechanism, and what it has already. */
+static bool
+set_properties(const struct host *h, sasl_conn_t *conn)
+{
+	return sasl_setprop(conn, SASL_SEC_PROPS, &h->properties) == SASL_OK &&
+	       sasl_setprop(conn, SASL_SSF_EXTERNAL, &h->external) == SASL_OK;
+}
+
 static bool
 login(const struct host *h, const sasl_callback_t *callbacks)
 {
@@ -120,7 +134,7 @@ login(const struct host *h, const sasl_callback_t *callbacks)
 
 	rc = sasl_client_new(
 	    h->service, h->server, NULL, NULL, callbacks, 0, &conn);
-	if (rc != SASL_OK) {
+	if (rc != SASL_OK || !set_properties(h, conn)) {
 		printf("new rc=%d\n", rc);
 		return false;
 	}
@@ -189,7 +203,7 @@ options(struct host *h, int argc, char *argv[])
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "m:u:a:w:W:s:h:i:c:epnT")) != -1)
+	while ((c = getopt(argc, argv, "m:u:a:w:W:s:h:i:c:r:x:epnTN")) != -1)
 		switch (c) {
 		case 'm':
 			h->mech = optarg;
@@ -217,6 +231,15 @@ options(struct host *h, int argc, char *argv[])
 			break;
 		case 'c':
 			h->challenge = optarg;
+			break;
+		case 'r':
+			h->properties.min_ssf = (sasl_ssf_t)atoi(optarg);
+			break;
+		case 'x':
+			h->external = (sasl_ssf_t)atoi(optarg);
+			break;
+		case 'N':
+			h->properties.security_flags = SASL_SEC_NOPLAINTEXT;
 			break;
 		case 'e':
 			h->challenge = "";
