@@ -6,12 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "quote.h"
 #include "wire.h"
 
 #define LOOP_DETECTED  50196 /* what a throttled user flow hears */
 #define LOOP_WAIT_S    120   /* until Entra lets go, as users report */
 #define GUID_LEN       36
-#define CREDENTIAL_LEN 40 /* more than a GUID */
 /* What "account NAME: " leaves of a diag. */
 #define SENTENCE_MAX                                               \
 	(sizeof(((struct diag *)0)->text) - sizeof("account : ") - \
@@ -39,42 +39,6 @@ cap(int64_t s)
 	if (s < 0)
 		return 0;
 	return s < ADVICE_RETRY_AFTER_MAX_S ? s : ADVICE_RETRY_AFTER_MAX_S;
-}
-
-static bool
-is_credential_char(char c)
-{
-	return c != '\0' &&
-	       strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-		      "abcdefghijklmnopqrstuvwxyz0123456789._~+/=-",
-		   c) != NULL;
-}
-
-/*
- * n bytes of the provider's words into ret[size].  Runs are judged before
- * anything is cut, so that no half of a token is left.
- */
-static void
-quote(char *ret, size_t size, const char *s, size_t n)
-{
-	size_t used = 0, room = size - sizeof("..."), run, take;
-	const char *end = s + n, *from;
-
-	for (; s < end && *s != '\0'; s += run) {
-		for (run = 0; s + run < end && is_credential_char(s[run]);)
-			run++;
-		from = run >= CREDENTIAL_LEN ? "***" : s;
-		take = run >= CREDENTIAL_LEN ? 3 : run > 0 ? run : 1;
-		run = run > 0 ? run : 1;
-		if (take > room - used) {
-			memcpy(ret + used, from, room - used);
-			memcpy(ret + room, "...", sizeof("..."));
-			return;
-		}
-		memcpy(ret + used, from, take);
-		used += take;
-	}
-	ret[used] = '\0';
 }
 
 static int64_t

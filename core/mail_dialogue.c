@@ -4,9 +4,9 @@
 
 #include "buf.h"
 #include "form.h"
+#include "quote.h"
 
 #define COUNT(a)       (sizeof(a) / sizeof((a)[0]))
-#define CREDENTIAL_LEN 40
 
 static const struct speech speeches[] = {
 	{ SERVICE_SMTP, "smtp", "smtps", 587, 0, 465, "AUTH ", "MAIL FROM:" },
@@ -138,38 +138,8 @@ dialogue_heard(struct dialogue *d, const char *text, size_t n)
 	}
 }
 
-static bool
-is_credential_char(char c)
-{
-	return c != '\0' &&
-	       strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-		      "abcdefghijklmnopqrstuvwxyz0123456789._~+/=-",
-		   c) != NULL;
-}
-
-/* Whole runs are judged, so that no half of a token is shown. */
 void
 dialogue_show(const char *s, char *ret, size_t size)
 {
-	size_t used = 0, room = size - sizeof("..."), run;
-
-	for (; *s != '\0'; s += run) {
-		const char *from = s;
-		size_t take;
-
-		for (run = 0; is_credential_char(s[run]);)
-			run++;
-		take = run = run > 0 ? run : 1;
-		if (run >= CREDENTIAL_LEN) {
-			from = "***";
-			take = 3;
-		}
-		if (take > room - used) {
-			memcpy(ret + used, "...", sizeof("..."));
-			return;
-		}
-		memcpy(ret + used, from, take);
-		used += take;
-	}
-	ret[used] = '\0';
+	quote(ret, size, s, strlen(s));
 }

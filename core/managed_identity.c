@@ -7,13 +7,13 @@
 #include "buf.h"
 #include "form.h"
 #include "json.h"
+#include "quote.h"
 #include "wire.h"
 
-#define N(table)       (sizeof(table) / sizeof((table)[0]))
-#define URL_MAX	       4096
-#define LIFE_MAX_S     (90 * 24 * 3600)
-#define HALF_LIFE_S    (2 * 3600) /* from this life on */
-#define CREDENTIAL_LEN 40	  /* a longer run may be one; a GUID has 36 */
+#define N(table)    (sizeof(table) / sizeof((table)[0]))
+#define URL_MAX	    4096
+#define LIFE_MAX_S  (90 * 24 * 3600)
+#define HALF_LIFE_S (2 * 3600) /* from this life on */
 
 static const char metadata_path[] = "/metadata/identity/oauth2/token";
 static const char arc_endpoint[] =
@@ -224,37 +224,6 @@ managed_identity_request(const struct managed_identity_env *e,
 	return 0;
 }
 
-/*
- * Somebody's words into ret[size]: a run that could be a credential is taken
- * out as a whole, before anything is cut.
- */
-static void
-quote(char *ret, size_t size, const char *s)
-{
-	size_t used = 0;
-
-	for (size_t run; s != NULL && *s != '\0'; s += run) {
-		const char *from = s;
-		size_t n;
-
-		for (run = 0; s[run] > ' ' && s[run] <= '~';)
-			run++;
-		n = run = run > 0 ? run : 1;
-		if (run >= CREDENTIAL_LEN) {
-			from = "***";
-			n = 3;
-		}
-		if (used + n + sizeof("...") > size) {
-			memcpy(ret + used, "...", 3);
-			used += 3;
-			break;
-		}
-		memcpy(ret + used, from, n);
-		used += n;
-	}
-	ret[used] = '\0';
-}
-
 static bool
 is_transient(long status)
 {
@@ -271,7 +240,7 @@ refuse(enum managed_identity_source source, long status, int64_t retry_after_s,
 	const char *error = json_str(o, "error");
 	const char *words = json_str(o, "error_description");
 	enum diag_kind kind = DIAG_CONFIG;
-	char code[64], text[184];
+	char code[64] = "", text[184] = "";
 
 	if (part != NULL) {
 		error = json_str(part, "code");
@@ -279,8 +248,10 @@ refuse(enum managed_identity_source source, long status, int64_t retry_after_s,
 	}
 	if (words == NULL)
 		words = json_str(o, "message");
-	quote(code, sizeof(code), error);
-	quote(text, sizeof(text), words);
+	if (error != NULL)
+		quote(code, sizeof(code), error, strlen(error));
+	if (words != NULL)
+		quote(text, sizeof(text), words, strlen(words));
 	if (is_transient(status) || (status >= 200 && status < 300))
 		kind = DIAG_RETRY;
 	(void)diag_set(reterr, kind, "%s answered with status %ld%s%s%s%s: %s",

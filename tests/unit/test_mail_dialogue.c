@@ -114,7 +114,7 @@ credentials_are_not_shown(void **state)
 	dialogue_show(secret, shown, sizeof(shown));
 	assert_string_equal(shown, "535 no: *** !");
 	dialogue_show("535 5.7.3 Authentication unsuccessful", little, 16);
-	assert_string_equal(little, "535 5.7.3 ...");
+	assert_string_equal(little, "535 5.7.3 Au...");
 	dialogue_show("", shown, sizeof(shown));
 	assert_string_equal(shown, "");
 }
