@@ -62,3 +62,22 @@ regfile_slurp(
 	return diag_set(reterr, DIAG_CONFIG,
 	    "%s: larger than %zu bytes; is it the right file?", path, max);
 }
+
+int
+regfile_write(int fd, const char *p, size_t n)
+{
+	while (n > 0) {
+		ssize_t w = write(fd, p, n);
+
+		if (w < 0 && errno == EINTR)
+			continue;
+		if (w <= 0) {
+			if (w == 0)
+				errno = ENOSPC;
+			return -1;
+		}
+		p += w;
+		n -= (size_t)w;
+	}
+	return 0;
+}

@@ -24,5 +24,7 @@ int regfile_open(const char *path, const char *cure, struct stat *st,
  */
 int regfile_slurp(int fd, const char *path, size_t max, struct buf *b,
 	struct diag *reterr);
+/* All n bytes; or -1 with errno, where no room is ENOSPC. */
+int regfile_write(int fd, const char *p, size_t n);
 
 #endif

@@ -13,6 +13,7 @@
 
 #include "buf.h"
 #include "cleanup.h"
+#include "regfile.h"
 #include "wire.h"
 
 #define NAME_MAX_    (WIRE_ACCOUNT_MAX + sizeof("..grant.new"))
@@ -327,25 +328,6 @@ store_read(const struct store *s, const char *account, struct grant *ret,
 }
 
 static int
-write_all(int fd, const char *p, size_t n)
-{
-	while (n > 0) {
-		ssize_t w = write(fd, p, n);
-
-		if (w < 0 && errno == EINTR)
-			continue;
-		if (w <= 0) {
-			if (w == 0)
-				errno = ENOSPC;
-			return -1;
-		}
-		p += w;
-		n -= (size_t)w;
-	}
-	return 0;
-}
-
-static int
 sync_fd(int fd)
 {
 	int rc;
@@ -362,7 +344,7 @@ replace(const struct store *s, const char *tmp, const char *name, int fd,
     const struct buf *b)
 {
 	if (give_to_owner(s, fd) < 0 || fchmod(fd, 0600) < 0 ||
-	    write_all(fd, b->ptr, b->len) < 0 || sync_fd(fd) < 0)
+	    regfile_write(fd, b->ptr, b->len) < 0 || sync_fd(fd) < 0)
 		return -1;
 	return renameat(s->dirfd, tmp, s->dirfd, name);
 }

@@ -33,25 +33,6 @@ sys(const char *path, const char *doing, struct diag *reterr)
 					  "");
 }
 
-static int
-write_all(int fd, const char *p, size_t n)
-{
-	while (n > 0) {
-		ssize_t w = write(fd, p, n);
-
-		if (w < 0 && errno == EINTR)
-			continue;
-		if (w <= 0) {
-			if (w == 0)
-				errno = ENOSPC;
-			return -1;
-		}
-		p += w;
-		n -= (size_t)w;
-	}
-	return 0;
-}
-
 /* What a link leads to is replaced, not the link. */
 static char *
 real_path(const char *path)
@@ -85,7 +66,7 @@ fill(int fd, const struct cli_file *f, const void *bytes, size_t n)
 	if ((f->uid != (uid_t)-1 || f->gid != (gid_t)-1) &&
 	    fchown(fd, f->uid, f->gid) < 0)
 		return -1;
-	if (fchmod(fd, f->mode) < 0 || write_all(fd, bytes, n) < 0)
+	if (fchmod(fd, f->mode) < 0 || regfile_write(fd, bytes, n) < 0)
 		return -1;
 	return fsync(fd);
 }
