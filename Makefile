@@ -179,7 +179,7 @@ check-abi: $(BUILD)/libxoauth2.so $(BUILD)/libmailtoken.so.0 \
 check-layers:
 	tests/layers.sh $(CORE)
 
-check-system: all hosts sanitized-modules
+check-system: all hosts sanitized-modules sanitized-threads
 	BUILD=$(abspath $(BUILD)) tests/system/run
 
 hosts: $(HOSTS)
@@ -231,6 +231,14 @@ sanitized-modules:
 	    CFLAGS="-O1 -g" modules
 
 modules: $(DOVECOT:%=$(BUILD)/dovecot/%)
+
+# For the system tests: what a program's threads may use at the same time.
+sanitized-threads:
+	$(MAKE) BUILD=$(BUILD)/threads CORE="$(CORE_PLUGIN)" \
+	    SAN=-fsanitize=thread HARD= LDHARD= CFLAGS="-O1 -g" threads
+
+threads: $(addprefix $(BUILD)/,libxoauth2.so libmailtoken.so.0 \
+	tests/system/hosts/threadhost tests/system/hosts/libraryhost)
 
 FUZZFLAGS = -fno-sanitize-recover=all -fsanitize=address,undefined
 
@@ -306,7 +314,8 @@ clean:
 	rm -rf $(BUILD)
 
 .PHONY: all check check-unit check-abi check-layers check-system hosts fuzzers \
-	demo lint format sanitize sanitized-modules modules fuzz bench \
+	demo lint format sanitize sanitized-modules modules \
+	sanitized-threads threads fuzz bench \
 	install clean
 .SECONDARY:
 -include $(wildcard $(BUILD)/*/*.d $(BUILD)/*/*/*.d $(BUILD)/*/*/*/*.d)

@@ -234,6 +234,7 @@ options(struct host *h, int argc, char *argv[])
 			break;
 		case 'r':
 			h->properties.min_ssf = (sasl_ssf_t)atoi(optarg);
+			h->properties.maxbufsize = 4096; /* or none may be */
 			break;
 		case 'x':
 			h->external = (sasl_ssf_t)atoi(optarg);
