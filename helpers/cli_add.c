@@ -124,7 +124,7 @@ static int
 write_new(const struct cli *c, const struct original *o, const struct buf *text,
     struct diag *reterr)
 {
-	struct cli_file f = { o->path, 0640, (uid_t)-1, (gid_t)-1, true };
+	struct cli_file f = { o->path, 0640, (uid_t)-1, (gid_t)-1, true, true };
 	const struct group *gr =
 	    !c->user && geteuid() == 0 ? getgrnam(GROUP) : NULL;
 

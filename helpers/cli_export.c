@@ -203,7 +203,8 @@ write_archive(struct export *e, const char *to, const struct secret *passphrase,
     struct diag *reterr)
 {
 	auto_buf struct buf file = BUF_INIT(ARCHIVE_MAX_BYTES + 4096);
-	const struct cli_file f = { to, 0600, (uid_t)-1, (gid_t)-1, false };
+	const struct cli_file f = { to, 0600, (uid_t)-1, (gid_t)-1, false,
+		false };
 
 	if (archive_seal(&e->text, passphrase, &file, reterr) < 0)
 		return -1;

@@ -35,11 +35,26 @@ sys(const char *path, const char *doing, struct diag *reterr)
 
 /* What a link leads to is replaced, not the link. */
 static char *
-real_path(const char *path)
+real_path(const struct cli_file *f)
 {
-	char *real = realpath(path, NULL);
+	char *real = f->follow ? realpath(f->path, NULL) : strdup(f->path);
 
-	return real != NULL || errno != ENOENT ? real : strdup(path);
+	return real != NULL || errno != ENOENT ? real : strdup(f->path);
+}
+
+/* A device, too, would become a file: /dev/null for everybody. */
+static int
+check_old(int dirfd, const char *name, const char *path, struct diag *reterr)
+{
+	struct stat st;
+
+	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    S_ISREG(st.st_mode))
+		return 0;
+	return diag_set(reterr, DIAG_CONFIG,
+	    "%s: %s: name a file, or a new one", path,
+	    S_ISLNK(st.st_mode) ? "a symbolic link, which is not followed" :
+				  "not a regular file");
 }
 
 /* A new file beside the one to be; its name is put into tmp. */
@@ -96,18 +111,20 @@ int
 cli_file_write(
     const struct cli_file *f, const void *bytes, size_t n, struct diag *reterr)
 {
-	auto_free char *real = real_path(f->path);
+	auto_free char *real = real_path(f);
 	auto_free char *copy = real != NULL ? strdup(real) : NULL;
 	auto_close int dirfd = -1;
+	const char *name;
 
 	if (copy == NULL)
 		return sys(f->path, "find", reterr);
 	dirfd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dirfd < 0)
 		return sys(f->path, "open its directory", reterr);
-	return put(dirfd,
-	    strrchr(real, '/') != NULL ? strrchr(real, '/') + 1 : real, f,
-	    bytes, n, reterr);
+	name = strrchr(real, '/') != NULL ? strrchr(real, '/') + 1 : real;
+	if (check_old(dirfd, name, f->path, reterr) < 0)
+		return -1;
+	return put(dirfd, name, f, bytes, n, reterr);
 }
 
 int

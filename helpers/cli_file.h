@@ -1,6 +1,7 @@
 /*
  * cli_file.h - writing a whole file or nothing of it: new, fsynced, renamed,
- * and the directory fsynced.  What fails leaves the old file as it was.
+ * and the directory fsynced.  What fails leaves the old file as it was.  Only
+ * regular files are replaced.
  */
 #ifndef HELPERS_CLI_FILE_H
 #define HELPERS_CLI_FILE_H
@@ -13,11 +14,16 @@
 #include "diag.h"
 
 struct cli_file {
-	const char *path; /* a symbolic link is followed */
+	const char *path;
 	mode_t mode;
 	uid_t uid; /* (uid_t)-1 and (gid_t)-1: as the kernel makes it */
 	gid_t gid;
 	bool keep; /* never replace what is there: -1, and reterr says so */
+	/*
+	 * Write what a symbolic link leads to.  Not where others can make
+	 * links, as in /tmp: the kernel's protection there is not for us.
+	 */
+	bool follow;
 };
 
 /* Returns -1 with *reterr (CONFIG, RETRY: disk full and the like, NOMEM). */
