@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <grp.h>
+#include <libgen.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@
 #include <unistd.h>
 
 #include "archive.h"
+#include "cleanup.h"
 #include "cli.h"
 #include "cli_file.h"
 #include "cli_passphrase.h"
@@ -24,7 +26,7 @@
 
 struct restore {
 	struct cli *c;
-	bool force, dry;
+	bool force, dry, everywhere;
 	int rc; /* of the worst that was noted */
 	const char *from, *passphrase_file;
 	struct buf text;
@@ -73,22 +75,57 @@ compare(const char *path, const struct archive_item *item)
 	return 1;
 }
 
+/* The directory that a file is in, without links and dots. */
+static char *
+directory_of(const char *path)
+{
+	auto_free char *copy = strdup(path);
+
+	return copy != NULL ? realpath(dirname(copy), NULL) : NULL;
+}
+
+/*
+ * An archive may be anybody's who knows the passphrase, and must not give
+ * root a new table of cron's: what leaves the configuration's directory must
+ * be wanted.
+ */
+static int
+check_place(const struct restore *r, const char *path, struct diag *reterr)
+{
+	auto_free char *home = directory_of(r->c->conf_path);
+	auto_free char *dir = NULL;
+	size_t n = home != NULL ? strlen(home) : 0;
+
+	if (*path != '/')
+		return diag_set(
+		    reterr, DIAG_CONFIG, "%.200s: is no whole path", path);
+	if (r->everywhere)
+		return 0;
+	if ((dir = directory_of(path)) == NULL)
+		return diag_set(reterr, DIAG_CONFIG,
+		    "%.200s: cannot find its directory: %s; make that first",
+		    path, strerror(errno));
+	if (n > 1 && strncmp(dir, home, n) == 0 &&
+	    (dir[n] == '/' || dir[n] == '\0'))
+		return 0;
+	return diag_set(reterr, DIAG_CONFIG,
+	    "%.200s: is not in %.100s, and is left out: if you trust whoever "
+	    "made the archive, give --everywhere",
+	    path, n > 0 ? home : "the configuration's directory");
+}
+
 static void
 restore_file(
     struct restore *r, const char *path, const struct archive_item *item)
 {
 	const bool root = geteuid() == 0;
-	const struct cli_file f = { path, (mode_t)item->mode & 0777,
+	/* Nothing that we read need be executed, or changed by others. */
+	const struct cli_file f = { path, (mode_t)item->mode & 0644,
 		root ? find_uid(item->owner) : (uid_t)-1,
-		root ? find_gid(item->group) : (gid_t)-1, true };
+		root ? find_gid(item->group) : (gid_t)-1, true,
+		item->kind == ARCHIVE_CONFIG };
 	struct diag d = DIAG_INIT;
 
-	if (*path != '/' && item->kind == ARCHIVE_FILE) {
-		(void)diag_set(
-		    &d, DIAG_CONFIG, "%.200s: is no whole path", path);
-		note(r, &d);
-		return;
-	}
 	switch (compare(path, item)) {
 	case 1:
 		cli_say("%s: is there already, the same", path);
@@ -101,7 +138,8 @@ restore_file(
 		note(r, &d);
 		return;
 	}
-	if (!r->dry && cli_file_write(&f, item->bytes, item->len, &d) < 0) {
+	if ((item->kind == ARCHIVE_FILE && check_place(r, path, &d) < 0) ||
+	    (!r->dry && cli_file_write(&f, item->bytes, item->len, &d) < 0)) {
 		note(r, &d);
 		return;
 	}
@@ -331,6 +369,8 @@ cmd_restore(struct cli *c, int argc, char *argv[])
 	for (int i = 1; i < argc; i++)
 		if (strcmp(argv[i], "--force") == 0)
 			r.force = true;
+		else if (strcmp(argv[i], "--everywhere") == 0)
+			r.everywhere = true;
 		else if (strcmp(argv[i], "--dry-run") == 0)
 			r.dry = true;
 		else if (strcmp(argv[i], "--passphrase-file") == 0 &&

@@ -496,6 +496,55 @@ def test_logins_come_to_another_agent(running, exported):
     other.stop()
 
 
+@pytest.mark.parametrize("way", ["elsewhere", "agent/../elsewhere", "link"])
+def test_what_was_elsewhere_comes_back_if_that_is_wanted(running, exported,
+                                                         way):
+    """Else who makes an archive could give root a table of cron's."""
+    agent, elsewhere = exported, exported.directory.parent / "elsewhere"
+    way = agent.directory / "link" if way == "link" else (
+        agent.directory.parent / way.replace("agent", agent.directory.name))
+    elsewhere.mkdir()
+    (agent.directory / "link").symlink_to(elsewhere)
+    secret = elsewhere / "secret"
+    secret.write_text(SECRET)
+    secret.chmod(0o777)
+    try:
+        agent.do("add", "far@contoso.example", *keys_of(
+            exported.endpoint, **{"client-secret": f"file:{way}/secret"}))
+        agent.do("export", str(agent.archive), "--passphrase-file",
+                 str(agent.directory / "passphrase"))
+        secret.unlink()
+        for more in ((), ("--dry-run",)):
+            done = restore(agent, agent.archive, *more)
+            assert done.returncode == EX_CONFIG
+            assert "give --everywhere" in done.stderr
+            assert not secret.exists()
+        done = restore(agent, agent.archive, "--everywhere")
+        assert done.returncode == EX_OK, done.stderr
+        assert secret.read_text() == SECRET
+        assert secret.stat().st_mode & 0o7777 == 0o644
+    finally:
+        shutil.rmtree(elsewhere)
+        (agent.directory / "link").unlink()
+
+
+@pytest.mark.parametrize("kind", ["link", "fifo"])
+def test_an_archive_replaces_nothing_but_files(exported, kind):
+    """Somebody's link in /tmp would choose what root replaces."""
+    precious = exported.directory / "precious"
+    place = exported.directory / kind
+    precious.write_text("still here")
+    place.symlink_to(precious) if kind == "link" else os.mkfifo(place)
+    done = exported.cli("export", str(place), "--passphrase-file",
+                        str(exported.directory / "passphrase"))
+    assert done.returncode == EX_CONFIG
+    assert f"{place}: " in done.stderr and "name a file" in done.stderr
+    assert place.is_symlink() == (kind == "link")
+    assert place.is_fifo() == (kind == "fifo")
+    assert precious.read_text() == "still here"
+    place.unlink()
+
+
 def test_a_newer_login_stays_unless_forced(exported):
     agent, endpoint = exported, exported.endpoint
     old = agent.grant(RELAY)
