@@ -60,6 +60,19 @@ json_wipe(struct json **j)
 }
 
 /*
+ * Strict, but where there is more than ASCII: json-c 0.18 then takes all of
+ * it for control characters.
+ */
+static int
+flags_for(const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)text[i] > 0x7f)
+			return JSON_TOKENER_VALIDATE_UTF8;
+	return JSON_TOKENER_STRICT;
+}
+
+/*
  * The tokener's own buffer is made as large as it can ever get before it sees
  * a byte: while it grows, realloc() would leave copies of tokens behind.
  */
@@ -77,10 +90,11 @@ json_read(const char *text, size_t len, size_t max)
 		return NULL;
 	if ((tok = json_tokener_new_ex(DEPTH_MAX)) == NULL)
 		return NULL;
-	json_tokener_set_flags(tok, JSON_TOKENER_STRICT);
+	json_tokener_set_flags(tok, flags_for(text, len));
 	if (printbuf_memset(tok->pb, -1, 0, (int)len + 1) == 0) {
 		o = json_tokener_parse_ex(tok, text, (int)len);
-		if (json_tokener_get_error(tok) != json_tokener_success)
+		if (json_tokener_get_error(tok) != json_tokener_success ||
+		    json_tokener_get_parse_end(tok) != len)
 			drop(&o);
 		explicit_bzero(tok->pb->buf, (size_t)tok->pb->size);
 	}

@@ -37,6 +37,9 @@ static const struct {
 	{ "a comma too many", "{\"a\":1,}", false },
 	{ "a page", "<html></html>", false },
 	{ "a byte order mark", "\xef\xbb\xbf{}", false },
+	{ "words in another language", "{\"a\":\"Schl\xc3\xbcssel\"}", true },
+	{ "the same, and something behind", "{\"a\":\"\xc3\xbc\"} x", false },
+	{ "no UTF-8", "{\"a\":\"\xfc\"}", false },
 	{ "14 deep", "{\"a\":[[[[[[[[[[[[[1]]]]]]]]]]]]]}", true },
 	{ "20 deep", "{\"a\":[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]}", false },
 };
