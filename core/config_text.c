@@ -100,9 +100,9 @@ check_relayhosts(struct parse *p, const struct account *a, unsigned line)
 		if (other == NULL)
 			continue;
 		(void)diag_set(&d, DIAG_CONFIG,
-		    "account %s: 'relayhost': %.100s is account %s's already, "
-		    "in line %u: take one out",
-		    a->name, *w, other->name, other->line);
+		    "account %s: 'relayhost': names a next hop that is account "
+		    "%s's already, in line %u: take it out of one of them",
+		    a->name, other->name, other->line);
 		report(p, line, &d);
 	}
 }

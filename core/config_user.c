@@ -1,8 +1,10 @@
 #include "config_user.h"
 
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "setting.h"
 
@@ -55,12 +57,32 @@ user_socket(struct config *c, struct diag *reterr)
 	return sockets_parse(path, &c->listen, reterr);
 }
 
+/* Who must own the secrets, as texts name him: a number, if he has no name. */
+static int
+user_name(struct config *c, struct diag *reterr)
+{
+	char text[4096], *name = NULL;
+	struct passwd pwd, *pw = NULL;
+
+	(void)getpwuid_r(geteuid(), &pwd, text, sizeof(text), &pw);
+	if (pw != NULL)
+		name = strdup(pw->pw_name);
+	else if (asprintf(&name, "%u", (unsigned)geteuid()) < 0)
+		name = NULL;
+	if (name == NULL)
+		return diag_nomem(reterr);
+	free(c->user);
+	c->user = name;
+	return 0;
+}
+
 int
 config_user_defaults(struct config *c, struct diag *reterr)
 {
 	char *state;
 
-	if (c->listen_default && user_socket(c, reterr) < 0)
+	if ((c->listen_default && user_socket(c, reterr) < 0) ||
+	    user_name(c, reterr) < 0)
 		return -1;
 	if (c->idle_exit_s == 0)
 		c->idle_exit_s = CONFIG_USER_IDLE_S;

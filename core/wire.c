@@ -251,5 +251,6 @@ bool
 wire_pattern_ok(const char *name)
 {
 	return name[0] == '*' && name[1] == '@' && wire_account_ok(name + 1) &&
-	       strchr(name + 2, '@') == NULL && name[2] != '\0';
+	       strchr(name + 2, '@') == NULL && name[2] != '\0' &&
+	       strlen(name) <= WIRE_ACCOUNT_MAX;
 }

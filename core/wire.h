@@ -78,7 +78,10 @@ enum wire_text wire_text(const char *s, size_t n);
  * also the name of a file, of a section and an argument).
  */
 bool wire_account_ok(const char *name);
-/* "*@DOMAIN": an account for every mailbox of a domain.  Not a name itself. */
+/*
+ * "*@DOMAIN": an account for every mailbox of a domain.  Not a name itself,
+ * but as long at most.
+ */
 bool wire_pattern_ok(const char *name);
 
 #endif

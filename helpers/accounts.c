@@ -141,6 +141,16 @@ accounts_in_flight(const struct accounts *a)
 	return a->pool.in_flight;
 }
 
+bool
+accounts_unsaved(const struct accounts *a)
+{
+	const struct live *l = a->by_name;
+
+	while (l != NULL && !l->unsaved)
+		l = l->hh.next;
+	return l != NULL;
+}
+
 struct live *
 accounts_find(struct accounts *a, const char *name)
 {

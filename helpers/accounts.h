@@ -30,6 +30,8 @@ bool accounts_apply(struct accounts *a, struct config *c);
 void accounts_quiesce(struct accounts *a);
 /* Renewals whose answer is still to come. */
 size_t accounts_in_flight(const struct accounts *a);
+/* Some account's state could not be written yet: it is in memory only. */
+bool accounts_unsaved(const struct accounts *a);
 
 /*
  * The account of that name, else the one for every mailbox of its domain

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from lab.agent import BUILD, EX_OK, client_environment
+from lab.agent import BUILD, EX_CONFIG, EX_OK, client_environment
 from lab.process import Process
 from lab.wait import until
 
@@ -133,6 +133,61 @@ def test_idle_agent_leaves_and_comes_back(lab, home, account):
             finally:
                 agent.stop()
     assert account.count >= 1
+
+
+def test_idle_agent_stays_with_what_is_not_saved(lab, home, account):
+    """Its memory would be the only place that has the new login."""
+    account.mode = "rotate"
+    home.do("import", NAME, give=account.refresh_token)
+    home.conf.write_text(f"[agent]\nidle_exit = {IDLE}\n" +
+                         home.conf.read_text())
+    state = home.directory / ".local/state/mailtoken"
+    home.socket.parent.mkdir()
+    home.socket.parent.chmod(0o755)
+    home.runtime.chmod(0o711)
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(home.socket))
+        os.chmod(home.socket, 0o666)
+        listening.listen(16)
+        agent = Process(
+            ["/usr/bin/python3", "-c", ACTIVATE, str(listening.fileno()),
+             home.programs / "mailtokend", "--user", "-f"],
+            lab.directory / "agent.log", env=home.environment,
+            pass_fds=[listening.fileno()], **home.as_user)
+        try:
+            until(lambda: "event=renewal" in agent.text(), 20, "a token")
+            state.chmod(0o500)
+            home.do("refresh", NAME)
+            assert "event=state-not-saved" in agent.text()
+            time.sleep(2 * IDLE)
+            assert agent.alive()
+            state.chmod(0o700)
+            home.do("refresh", NAME)
+            until(lambda: not agent.alive(), IDLE + 10, "the agent's end")
+            assert agent.popen.returncode == 0
+        finally:
+            agent.stop()
+    grant = (state / f"{NAME}.grant").read_text()
+    assert f"refresh_token={account.refresh_token}\n" in grant
+
+
+def test_secrets_are_the_users(lab, home, account):
+    """Texts name who runs the agent, not the system's."""
+    secret = home.directory / "secret"
+    secret.write_text("x\n")
+    secret.chmod(0o644)
+    os.chown(secret, 0, 0)
+    with home.conf.open("a") as conf:
+        conf.write(f"client_secret = file:{secret}\n")
+    for done in (
+            home.run("check"),
+            subprocess.run(
+                [home.programs / "mailtokend", "--user", "-n"], text=True,
+                capture_output=True, timeout=30, env=home.environment,
+                **home.as_user)):
+        assert done.returncode == EX_CONFIG
+        assert str(secret) in done.stderr
+        assert "mailtoken (chown)" not in done.stderr
 
 
 def test_what_is_missing_is_said(lab, home, account):

@@ -68,6 +68,15 @@ parse(const char *text, struct heard *h)
 	"[account a]\n"          \
 	"provider = microsoft\n" \
 	"grant = workload_identity\n"
+/* An account for a domain, and one with next hops. */
+#define PATTERN(grant, line)                                             \
+	"[account *@contoso.example]\n"                                  \
+	"provider = microsoft\ntenant = contoso.example\ngrant = " grant \
+	"\nclient_id = 1111\nservices = smtp\n" line "\n"
+#define NAMED(name, line)                                           \
+	"[account " name "]\n"                                      \
+	"provider = custom\ntoken_endpoint = https://a.example/t\n" \
+	"grant = refresh_token\nclient_id = 1111\n" line "\n"
 #define CUSTOM(line)              \
 	"[account a]\n"           \
 	"provider = custom\n"     \
@@ -129,7 +138,62 @@ static const struct {
 	    { "m.conf:1: account '.a': a name has" } },
 	{ "account not ASCII", "[account \xc3\xa4]\n",
 	    { "m.conf:1: account '?\?': a name has" } },
+	/* domains' accounts, and next hops */
+	{ "a star alone", "[account *]\n",
+	    { "m.conf:1: account '*': a name has 1 to 200" } },
+	{ "a star without a domain", "[account *@]\n",
+	    { "m.conf:1: account '*@': a name has" } },
+	{ "a star in a name", "[account a*@contoso.example]\n",
+	    { "m.conf:1: account 'a*@contoso.example': a name has" } },
+	{ "two domains", "[account *@a@b]\n",
+	    { "m.conf:1: account '*@a@b': a name has" } },
+	{ "a domain in upper case", "[account *@Contoso.example]\n",
+	    { "m.conf:1: account '*@Contoso.example': a name has 1 to 200 "
+	      "printable ASCII characters, no blank, none of / \\ \" [ ] : ; "
+	      "*, and does not begin with . or -; *@domain, in lower case" } },
+	{ "somebody's login for a domain", PATTERN("refresh_token", ""),
+	    { "m.conf:4: account *@contoso.example: 'grant': this grant's "
+	      "token is for one mailbox" } },
+	{ "one mailbox's service account for a domain",
+	    "[account *@example.com]\nprovider = google\n"
+	    "grant = jwt_bearer\nservice_account_key = credential:sa\n"
+	    "subject = a@example.com\n",
+	    { "m.conf:3: account *@example.com: 'grant': this grant's" } },
+	{ "a next hop of a domain's account",
+	    PATTERN("client_credentials",
+		"client_secret = file:/s\nrelayhost = [PaSs]:587"),
+	    { "m.conf:8: account *@contoso.example: 'relayhost': does not go "
+	      "with" } },
+	{ "a mailbox of a domain's account",
+	    PATTERN("client_credentials",
+		"client_secret = file:/s\nmailbox = PaSs@contoso.example"),
+	    { "m.conf:8: account *@contoso.example: 'mailbox': does not go "
+	      "with" } },
+	{ "one next hop of two accounts",
+	    NAMED("a", "relayhost = [x]:25 [PaSs]:587")
+		NAMED("b", "relayhost = [PaSs]:587"),
+	    { "m.conf:7: account b: 'relayhost': names a next hop that is "
+	      "account a's already, in line 1: take it out of one" } },
+	{ "more next hops than any relay has",
+	    NAMED("a",
+		"relayhost = 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 "
+		"20 21 22 23 24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39 "
+		"40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59 "
+		"60 61 62 63 64 65"),
+	    { "m.conf:6: 'relayhost': has more than 64 words" } },
+	{ "a mailbox with a colon", APP("mailbox = PaSs:word"),
+	    { "m.conf:7: 'mailbox': has a colon" } },
+	{ "a mailbox with a blank", APP("mailbox = PaSs word"),
+	    { "m.conf:7: 'mailbox':" } },
 	/* [agent] */
+	{ "lookups answered otherwise", "[agent]\nsocketmap_answer = PaSs\n",
+	    { "m.conf:2: 'socketmap_answer': must be reference or token" } },
+	{ "relative lookup socket", "[agent]\nsocketmap = PaSs\n",
+	    { "m.conf:2: 'socketmap': must be absolute paths" } },
+	{ "no idle time", "[agent]\nidle_exit = 0\n",
+	    { "m.conf:2: 'idle_exit': must be" } },
+	{ "more than a day idle", "[agent]\nidle_exit = 86401\n",
+	    { "m.conf:2: 'idle_exit': must be" } },
 	{ "relative socket", "[agent]\nlisten = /a PaSs\n",
 	    { "m.conf:2: 'listen': must be absolute paths" } },
 	{ "socket twice", "[agent]\nlisten = /a /b /a\n",
@@ -460,6 +524,10 @@ takes_nothing(void **unused)
 		assert_int_equal(c->n_accounts, 0);
 		assert_string_equal(c->path, "m.conf");
 		assert_true(c->listen_default);
+		assert_true(c->state_default);
+		assert_null(c->socketmap);
+		assert_false(c->socketmap_tokens);
+		assert_int_equal(c->idle_exit_s, 0);
 		assert_string_equal(c->listen[0], "/run/mailtoken/agent.sock");
 		assert_string_equal(c->state_dir, "/var/lib/mailtoken");
 		assert_string_equal(c->user, "mailtoken");
@@ -483,6 +551,9 @@ takes_agent(void **unused)
 				 "user = mail\r\n"
 				 "admin = root 1007 group:daemon group:77\r\n"
 				 "http_timeout = 1 min\r\n"
+				 "socketmap = /run/p.sock /run/q.sock\r\n"
+				 "socketmap_answer = token\r\n"
+				 "idle_exit = 5 min\r\n"
 				 "max_connections = 100",
 	    &h);
 
@@ -497,6 +568,12 @@ takes_agent(void **unused)
 	assert_string_equal(c->user, "mail");
 	assert_int_equal(c->admin.n, 4);
 	assert_int_equal(c->http_timeout_s, 60);
+	assert_false(c->state_default);
+	assert_string_equal(c->socketmap[0], "/run/p.sock");
+	assert_string_equal(c->socketmap[1], "/run/q.sock");
+	assert_null(c->socketmap[2]);
+	assert_true(c->socketmap_tokens);
+	assert_int_equal(c->idle_exit_s, 300);
 	assert_int_equal(c->max_connections, 100);
 	assert_int_equal(c->max_connections_per_uid, 100);
 	config_unref(&c);
@@ -935,6 +1012,94 @@ takes_many(void **unused)
 	assert_in_range(t1.tv_sec - t0.tv_sec, 0, 10);
 }
 
+/* Which account a name or a next hop leads to. */
+static void
+leads_to_accounts(void **unused)
+{
+	static const char text[] = PATTERN("client_credentials",
+	    "client_secret = file:/s") NAMED("anna@contoso.example", "")
+	    NAMED("relay", "relayhost = [smtp.example]:587 smtp.example "
+			   "smtp.example\n"
+			   "mailbox = bounces@contoso.example");
+	static const struct {
+		const char *key, *mailbox, *relayhost;
+	} rows[] = {
+		{ "anna@contoso.example", "anna@contoso.example", NULL },
+		{ "otto@contoso.example", "*@contoso.example", NULL },
+		{ "Otto@CONTOSO.Example", "*@contoso.example", NULL },
+		{ "ANNA@contoso.example", "*@contoso.example", NULL },
+		{ "a@b@contoso.example", "*@contoso.example", NULL },
+		{ "*@contoso.example", "*@contoso.example", NULL },
+		{ "@contoso.example", NULL, NULL },
+		{ "contoso.example", NULL, NULL },
+		{ "otto@mail.contoso.example", NULL, NULL },
+		{ "otto@contoso.example.", NULL, NULL },
+		{ "otto@", NULL, NULL },
+		{ "@", NULL, NULL },
+		{ "", NULL, NULL },
+		{ "relay", "relay", NULL },
+		{ "[smtp.example]:587", NULL, "relay" },
+		{ "smtp.example", NULL, "relay" },
+		{ "SMTP.example", NULL, NULL },
+		{ "[smtp.example]", NULL, NULL },
+	};
+	struct heard h;
+	struct config *c = parse(text, &h);
+
+	(void)unused;
+	if (c == NULL)
+		fail_msg("%s", h.d[0].text);
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		const struct account *m = config_mailbox(c, rows[i].key);
+		const struct account *r = config_relayhost(c, rows[i].key);
+		const char *want = rows[i].mailbox;
+
+		if ((m == NULL) != (want == NULL) ||
+		    (m != NULL && strcmp(m->name, want) != 0))
+			fail_msg("mailbox %s: %s", rows[i].key,
+			    m != NULL ? m->name : "none");
+		want = rows[i].relayhost;
+		if ((r == NULL) != (want == NULL) ||
+		    (r != NULL && strcmp(r->name, want) != 0))
+			fail_msg("next hop %s", rows[i].key);
+	}
+	assert_string_equal(
+	    config_account(c, "relay")->mailbox, "bounces@contoso.example");
+	config_unref(&c);
+}
+
+/* The longest domain that an account can have, and longer ones. */
+static void
+leads_long_names(void **unused)
+{
+	char text[1000], key[1000], name[WIRE_ACCOUNT_MAX + 1] = "*@";
+	struct heard h;
+	struct config *c;
+
+	(void)unused;
+	memset(name + 2, 'd', WIRE_ACCOUNT_MAX - 2);
+	(void)snprintf(text, sizeof(text),
+	    "[account %s]\nprovider = microsoft\ngrant = managed_identity\n"
+	    "services = smtp\n",
+	    name);
+	c = parse(text, &h);
+	if (c == NULL)
+		fail_msg("%s", h.d[0].text);
+	(void)snprintf(key, sizeof(key), "a%s", name + 1);
+	assert_non_null(config_mailbox(c, key));
+	(void)snprintf(key, sizeof(key), "%s%s", name + 2, name + 1);
+	assert_non_null(config_mailbox(c, key));
+	for (int more = 1; more < 400; more++) {
+		(void)snprintf(key, sizeof(key), "a%s%0*d", name + 1, more, 0);
+		assert_null(config_mailbox(c, key));
+	}
+	config_unref(&c);
+
+	(void)snprintf(text, sizeof(text), "[account %sd]\n", name);
+	assert_null(parse(text, &h));
+	assert_non_null(strstr(h.d[0].text, "a name has"));
+}
+
 int
 main(void)
 {
@@ -944,6 +1109,8 @@ main(void)
 		cmocka_unit_test(takes_agent),
 		cmocka_unit_test(takes_accounts),
 		cmocka_unit_test(takes_further_grants),
+		cmocka_unit_test(leads_to_accounts),
+		cmocka_unit_test(leads_long_names),
 		cmocka_unit_test(takes_identities),
 		cmocka_unit_test(takes_service_accounts),
 		cmocka_unit_test_teardown(

@@ -298,6 +298,12 @@ passwords(void **unused)
 		{ "bad name", "mailtoken:../b", "a", "", false, -1 },
 		{ "bad user", "", "a user", "", false, -1 },
 		{ "bad user, bare", "mailtoken:", "a/b", "", false, -1 },
+		{ "a domain's account", "mailtoken:*@contoso.example", "a",
+		    "*@contoso.example", false, 0 },
+		{ "a star alone", "mailtoken:*", "a", "", false, -1 },
+		{ "a star before a name", "mailtoken:*a@b", "a", "", false,
+		    -1 },
+		{ "two domains", "mailtoken:*@a@b", "a", "", false, -1 },
 	};
 	char longest[300] = "mailtoken:";
 	struct diag d = DIAG_INIT;

@@ -262,6 +262,30 @@ account(void **unused)
 	assert_true(wire_account_ok(longest));
 }
 
+static void
+pattern(void **unused)
+{
+	static const char *const good[] = { "*@contoso.example", "*@a",
+		"*@B.example", "*@a_b-c.example" };
+	static const char *const bad[] = { "", "*", "*@", "@a", "a@b", "**@a",
+		"a*@b", "*@a@b", "*@*", "*@a b", "*@a/b", "*@a:b", "*@a;b",
+		"*a@b", "*@\xc3\xa4", " *@a", "*@a\n" };
+	char longest[WIRE_ACCOUNT_MAX + 2] = "*@";
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+		if (!wire_pattern_ok(good[i]) || wire_account_ok(good[i]))
+			fail_msg("not taken as a pattern: %s", good[i]);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		if (wire_pattern_ok(bad[i]))
+			fail_msg("taken: %s", bad[i]);
+	memset(longest + 2, 'a', sizeof(longest) - 2);
+	longest[WIRE_ACCOUNT_MAX + 1] = '\0';
+	assert_false(wire_pattern_ok(longest));
+	longest[WIRE_ACCOUNT_MAX] = '\0';
+	assert_true(wire_pattern_ok(longest));
+}
+
 int
 main(void)
 {
@@ -276,6 +300,7 @@ main(void)
 		cmocka_unit_test(put_refuses),
 		cmocka_unit_test(text),
 		cmocka_unit_test(account),
+		cmocka_unit_test(pattern),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
