@@ -40,6 +40,7 @@ struct agent {
 	struct http *http;
 	struct renew_env env;
 	struct acceptor acceptor;
+	int64_t idle_exit_s; /* as it was at the start */
 	struct event *idle;
 	struct event *on_hup, *on_term, *on_int, *leave;
 };
@@ -81,27 +82,41 @@ load(const struct agent *a, struct diag *reterr)
 		*reterr = first.d;
 	else if (a->user && config_user_defaults(c, reterr) < 0)
 		config_unref(&c);
+	/* There is no agent that a reference could be taken to. */
+	if (c != NULL && a->stdio)
+		c->socketmap_tokens = true;
 	return c;
+}
+
+/* Lists that end in NULL; a list may be NULL itself. */
+static bool
+same_words(char *const *a, char *const *b)
+{
+	if (a == NULL || b == NULL)
+		return a == b;
+	for (; *a != NULL && *b != NULL; a++, b++)
+		if (strcmp(*a, *b) != 0)
+			return false;
+	return *a == *b;
 }
 
 /* What cannot change while we run is said, not silently ignored. */
 static void
 warn_fixed(const struct config *was, const struct config *is)
 {
-	bool same = strcmp(was->state_dir, is->state_dir) == 0 &&
-		    strcmp(was->user, is->user) == 0;
-	size_t i = 0;
+	struct log_line l;
 
-	while (same && was->listen[i] != NULL && is->listen[i] != NULL &&
-	       strcmp(was->listen[i], is->listen[i]) == 0)
-		i++;
-	if (!same || was->listen[i] != NULL || is->listen[i] != NULL) {
-		struct log_line l = log_event(LOG_WARNING, "restart-needed");
-
-		log_str(&l, "text",
-		    "listen, state_dir and user change at a restart only");
-		log_send(&l);
-	}
+	if (strcmp(was->state_dir, is->state_dir) == 0 &&
+	    strcmp(was->user, is->user) == 0 &&
+	    same_words(was->listen, is->listen) &&
+	    same_words(was->socketmap, is->socketmap) &&
+	    was->idle_exit_s == is->idle_exit_s)
+		return;
+	l = log_event(LOG_WARNING, "restart-needed");
+	log_str(&l, "text",
+	    "listen, socketmap, state_dir, user and idle_exit change at a "
+	    "restart only");
+	log_send(&l);
 }
 
 int
@@ -150,6 +165,7 @@ server_session_ended(struct server *s)
 {
 	struct agent *a = (struct agent *)s;
 
+	s->busy_ms = clock_now_ms();
 	if (s->single)
 		leave(a);
 	leave_if_done(a);
@@ -181,7 +197,8 @@ on_idle_timer(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (!a->server.leaving && a->server.sessions == 0 &&
 	    accounts_in_flight(a->server.accounts) == 0 &&
-	    idle >= a->server.config->idle_exit_s * 1000)
+	    !accounts_unsaved(a->server.accounts) &&
+	    idle >= a->idle_exit_s * 1000)
 		leave(a);
 }
 
@@ -201,6 +218,7 @@ leave(struct agent *a)
 	a->server.leaving = true;
 	accounts_quiesce(a->server.accounts);
 	acceptor_stop(&a->acceptor);
+	lookup_leave(&a->server);
 	on_leave_timer(-1, 0, a);
 }
 
@@ -259,7 +277,7 @@ open_all(struct agent *a, struct diag *reterr)
 static void
 watch_idle(struct agent *a)
 {
-	int64_t s = a->server.config->idle_exit_s;
+	int64_t s = a->idle_exit_s = a->server.config->idle_exit_s;
 	struct timeval every = { .tv_sec = s / 4 > 0 ? s / 4 : 1 };
 
 	if (a->acceptor.listeners.activated && s > 0)
@@ -268,7 +286,7 @@ watch_idle(struct agent *a)
 
 /*
  * As Postfix's spawn(8) starts us, many at once: no renewals but those that
- * are asked for, and tokens, as there is no agent that could be asked for one.
+ * are asked for.
  */
 static void
 serve_stdio(struct agent *a)
@@ -276,7 +294,6 @@ serve_stdio(struct agent *a)
 	int fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
 
 	accounts_quiesce(a->server.accounts);
-	a->server.config->socketmap_tokens = true;
 	a->server.single = true;
 	if (fd >= 0 && evutil_make_socket_nonblocking(fd) == 0)
 		lookup_start(&a->server, fd);
@@ -372,12 +389,15 @@ say_complaint(void *arg, const struct diag *d)
 }
 
 static int
-check(const char *path)
+check(const char *path, bool user)
 {
 	struct config *c = config_load(path, say_complaint, NULL);
+	struct diag d = DIAG_INIT;
 	size_t n = 1;
 
-	if (c != NULL)
+	if (c != NULL && user && config_user_defaults(c, &d) < 0)
+		say_complaint(NULL, &d);
+	else if (c != NULL)
 		n = config_check_files(c, say_complaint, NULL);
 	config_unref(&c);
 	return n == 0 ? EX_OK : EX_CONFIG;
@@ -440,7 +460,7 @@ main(int argc, char *argv[])
 		return EX_CONFIG;
 	}
 	if (only_check)
-		return check(path);
+		return check(path, user);
 	(void)umask(077);
 	log_open("mailtokend", to_stderr);
 	clock_start();

@@ -1,6 +1,7 @@
 #include "lookup.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include <unistd.h>
 
 #include <event2/event.h>
+#include <utlist.h>
 
 #include "buf.h"
 #include "clock.h"
@@ -23,6 +25,7 @@
 struct lookup {
 	struct waiter waiter; /* first: its answer() casts back */
 	struct server *server;
+	struct lookup *prev, *next; /* of server->lookups */
 	int fd;
 	struct peer peer;
 	struct event *event;
@@ -51,11 +54,13 @@ lookup_free(struct lookup *l)
 	peer_count_out(l->peer.uid);
 	buf_wipe(&l->in);
 	buf_wipe(&l->out);
+	DL_DELETE(server->lookups, l);
 	free(l);
 	server->sessions--;
 	server_session_ended(server);
 }
 
+/* Waits for the descriptor (what may be 0) or for the deadline. */
 static void
 watch(struct lookup *l, short what)
 {
@@ -69,8 +74,8 @@ watch(struct lookup *l, short what)
 	if (l->event == NULL)
 		l->event = event_new(l->server->base, -1, 0, on_event, l);
 	if (l->event == NULL || event_del(l->event) < 0 ||
-	    event_assign(l->event, l->server->base, l->fd, what, on_event, l) <
-		0 ||
+	    event_assign(l->event, l->server->base, what != 0 ? l->fd : -1,
+		what, on_event, l) < 0 ||
 	    event_add(l->event, &tv) < 0)
 		lookup_free(l);
 }
@@ -131,8 +136,10 @@ on_token(
 			(void)diag_wrap(&d, "account %s", l->account);
 		answer_failure(l, &d);
 	}
-	if (!l->at_once)
-		turn(l);
+	if (l->at_once)
+		return;
+	l->deadline_ms = clock_now_ms() + LOOKUP_IDLE_MS;
+	turn(l);
 }
 
 static void
@@ -182,7 +189,6 @@ answer_key(struct lookup *l, const struct socketmap_request *r)
 	struct diag d = DIAG_INIT;
 	int n;
 
-	l->user[0] = l->account[0] = '\0';
 	if (strcmp(r->map, LOOKUP_MAP) != 0) {
 		(void)diag_set(&d, DIAG_CONFIG,
 		    "there is one table here: write "
@@ -233,6 +239,7 @@ next_request(struct lookup *l)
 	struct diag d = DIAG_INIT;
 	ssize_t took = 0;
 
+	l->user[0] = l->account[0] = '\0';
 	if (l->in.len > 0)
 		took = socketmap_parse(l->in.ptr, l->in.len, &r, &d);
 	if (took < 0) {
@@ -293,33 +300,85 @@ read_some(struct lookup *l)
 		return;
 	}
 	l->in.len += (size_t)n;
-	if (l->waits_for != NULL)
-		watch(l, EV_READ); /* it asks on: one at a time */
+	turn(l);
+}
+
+/* While it waits for its answer, a client can only hang up or be late. */
+static void
+still_there(struct lookup *l, short what)
+{
+	struct pollfd p = { .fd = l->fd };
+	struct diag d = DIAG_INIT;
+
+	if ((what & EV_TIMEOUT) != 0) {
+		live_cancel(l->waits_for, &l->waiter);
+		(void)diag_set(&d, DIAG_RETRY,
+		    "the provider has not answered yet; the agent keeps "
+		    "waiting for it");
+		on_token(&l->waiter, NULL, &d);
+		return;
+	}
+	/* POLLHUP: gone.  Without it, it asks on, or has asked its last. */
+	if (poll(&p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLERR)) != 0)
+		lookup_free(l);
 	else
-		turn(l);
+		watch(l, 0);
 }
 
 static void
 on_event(evutil_socket_t fd, short what, void *arg)
 {
 	struct lookup *l = arg;
-	struct diag d = DIAG_INIT;
 
 	(void)fd;
-	if ((what & EV_TIMEOUT) == 0) {
-		if ((what & EV_WRITE) != 0)
-			turn(l);
-		else
-			read_some(l);
-	} else if (l->waits_for != NULL) {
-		live_cancel(l->waits_for, &l->waiter);
-		(void)diag_set(&d, DIAG_RETRY,
-		    "the provider has not answered yet; the agent keeps "
-		    "waiting for it");
-		on_token(&l->waiter, NULL, &d);
-	} else {
+	if (l->waits_for != NULL)
+		still_there(l, what);
+	else if ((what & EV_TIMEOUT) != 0)
 		lookup_free(l);
+	else if ((what & EV_WRITE) != 0)
+		turn(l);
+	else
+		read_some(l);
+}
+
+void
+lookup_leave(struct server *s)
+{
+	struct lookup *l, *next;
+	char c;
+
+	DL_FOREACH_SAFE(s->lookups, l, next)
+	{
+		bool idle =
+		    l->waits_for == NULL && l->in.len == 0 && l->out.len == 0;
+
+		/* What is on its way already is still answered. */
+		if (idle && recv(l->fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) <= 0)
+			lookup_free(l);
 	}
+}
+
+/* Postfix tries again, and logs that the table does not answer. */
+static bool
+welcome(const struct server *s, int fd, struct peer *ret)
+{
+	struct log_line line;
+
+	if (!peer_of(fd, ret)) {
+		line = log_event(LOG_WARNING, "bad-request");
+		log_str(&line, "text",
+		    "this is no UNIX socket: nobody knows who is asking");
+		log_send(&line);
+		return false;
+	}
+	if (s->sessions < s->config->max_connections &&
+	    peer_count_in(ret->uid, s->config->max_connections_per_uid))
+		return true;
+	line = log_event(LOG_WARNING, "too-many-connections");
+	log_int(&line, "uid", ret->uid);
+	log_int(&line, "connections", s->sessions);
+	log_send(&line);
+	return false;
 }
 
 void
@@ -328,16 +387,7 @@ lookup_start(struct server *server, int fd)
 	struct peer peer = { (uid_t)-1, (gid_t)-1, 0 };
 	struct lookup *l;
 
-	/* Postfix tries again, and logs that the table does not answer. */
-	if (!peer_of(fd, &peer) ||
-	    server->sessions >= server->config->max_connections ||
-	    !peer_count_in(peer.uid, server->config->max_connections_per_uid)) {
-		struct log_line line =
-		    log_event(LOG_WARNING, "too-many-connections");
-
-		log_int(&line, "uid", peer.uid);
-		log_int(&line, "connections", server->sessions);
-		log_send(&line);
+	if (!welcome(server, fd, &peer)) {
 		(void)close(fd);
 		return;
 	}
@@ -353,5 +403,6 @@ lookup_start(struct server *server, int fd)
 	buf_init(&l->in, IN_MAX + READ_STEP);
 	buf_init(&l->out, SOCKETMAP_ANSWER_MAX + 64);
 	server->sessions++;
+	DL_APPEND(server->lookups, l);
 	read_some(l);
 }

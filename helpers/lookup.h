@@ -18,5 +18,7 @@
 
 /* Takes the connection over. */
 void lookup_start(struct server *s, int fd);
+/* The agent leaves: hangs up on those who ask nothing now. */
+void lookup_leave(struct server *s);
 
 #endif

@@ -285,6 +285,21 @@ log_reason(struct log_line *l, const char *reason)
 	log_str(l, "advice", d.text);
 }
 
+/*
+ * Which of the mailboxes that the account's token opens has refused it; NULL:
+ * the account's own.  Of *@DOMAIN, the name that was asked for is a mailbox.
+ */
+static const char *
+mailbox_of(
+    const struct session *s, const struct live *l, const struct wire_msg *msg)
+{
+	const char *name = wire_get(msg, "user");
+
+	if (name == NULL)
+		name = s->what.account;
+	return strcmp(name, l->account->name) == 0 ? NULL : name;
+}
+
 static void
 op_reject(struct session *s, const struct wire_msg *msg)
 {
@@ -304,8 +319,7 @@ op_reject(struct session *s, const struct wire_msg *msg)
 	log_int(&line, "generation", generation);
 	log_reason(&line, wire_get(msg, "reason"));
 	log_send(&line);
-	live_reject(
-	    l, wire_get(msg, "user") != NULL ? s->what.user : NULL, generation);
+	live_reject(l, mailbox_of(s, l, msg), generation);
 	session_begin(s, "ok");
 	session_finish(s);
 }

@@ -13,16 +13,18 @@
 #include "diag.h"
 
 struct event_base;
+struct lookup;
 
 struct server {
 	struct event_base *base;
 	struct config *config;
 	struct accounts *accounts;
-	unsigned sessions;  /* connections now */
-	int64_t busy_ms;    /* when the last one came */
-	int64_t started_at; /* Unix seconds */
-	bool leaving;	    /* SIGTERM has come */
-	bool single;	    /* one client, on standard input: leave with it */
+	unsigned sessions;	/* connections now */
+	struct lookup *lookups; /* those of them that lookup.c has */
+	int64_t busy_ms;	/* when the last one came or went */
+	int64_t started_at;	/* Unix seconds */
+	bool leaving;		/* SIGTERM has come */
+	bool single; /* one client, on standard input: leave with it */
 };
 
 /*

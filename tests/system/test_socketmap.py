@@ -1,8 +1,11 @@
 """Postfix asks the agent instead of a password file: socketmap_table(5)."""
 
+import os
 import shutil
+import signal
 import socket
 import subprocess
+import time
 
 import pytest
 
@@ -187,6 +190,136 @@ def test_tokens(lab):
     assert ask(path, question, user="nobody")[0].startswith("PERM ")
     assert endpoint.access_tokens[-1] not in agent.text()
     until(lambda: agent.events("lookup"), 5, "a line in the log")
+
+
+def connect(path) -> socket.socket:
+    s = socket.socket(socket.AF_UNIX)
+    s.settimeout(DEADLINE)
+    s.connect(str(path))
+    return s
+
+
+def received(s) -> bytes:
+    """All that comes until the agent hangs up."""
+    data = b""
+    while more := s.recv(65536):
+        data += more
+    return data
+
+
+@pytest.fixture
+def slow(lab):
+    """Tokens instead of references, from a provider that takes its time."""
+    fault = lab.start_fault()
+    lab.map = lab.directory / "map" / "map.sock"
+    lab.map.parent.mkdir(mode=0o755)
+    shutil.chown(lab.map.parent, "mailtoken")
+    lab.endpoints = {n: fault.endpoint(n, delay=2) for n in ("a", "b")}
+    agent = lab.make_agent(
+        {n: lab.faulty(e) for n, e in lab.endpoints.items()},
+        socketmap=lab.map, socketmap_answer="token")
+    for name, endpoint in lab.endpoints.items():
+        agent.do("import", name, give=endpoint.refresh_token, agent=False)
+    agent.start()
+    return lab
+
+
+def test_waiting(slow):
+    """Who waits is answered: having said all, having asked on, and though
+    the account is taken out meanwhile.  Who hangs up is forgotten."""
+    agent = slow.agent
+    said_all, asks_on, orphan, gone = (connect(slow.map) for _ in range(4))
+    question = {n: netstring(b"sasl " + n.encode()) for n in slow.endpoints}
+    said_all.sendall(question["a"])
+    said_all.shutdown(socket.SHUT_WR)
+    asks_on.sendall(question["a"] * 2000)
+    asks_on.shutdown(socket.SHUT_WR)
+    orphan.sendall(question["b"])
+    orphan.shutdown(socket.SHUT_WR)
+    gone.sendall(question["b"])
+    gone.close()
+    del agent.accounts["b"]
+    agent.write()
+    agent.process.signal(signal.SIGHUP)
+    until(lambda: agent.events("reload"), 10, "the reload")
+    assert not slow.endpoints["b"].access_tokens        # it still waits
+    good = netstring(b"OK a:" + received(said_all).split(b":", 2)[2][:-1])
+    assert received(asks_on) == good * 2000
+    assert slow.endpoints["a"].access_tokens[-1].encode() in good
+    assert b":OK b:" in received(orphan)
+    assert ask(slow.map, question["b"]) == ["NOTFOUND "]
+    for s in (said_all, asks_on, orphan):
+        s.close()
+
+
+def test_never_reads(slow):
+    """A client that takes no answers stops being read, and nobody else."""
+    until(lambda: slow.endpoints["a"].access_tokens, 10, "a token")
+    question = netstring(b"sasl a")
+    with connect(slow.map) as s:
+        s.setblocking(False)
+        sent = 0
+        end = time.monotonic() + 2
+        while time.monotonic() < end:
+            try:
+                sent += s.send(question * 100)
+            except BlockingIOError:
+                time.sleep(0.05)
+        assert sent < 4 << 20
+        assert ask(slow.map, question)[0].startswith("OK a:")
+
+
+def test_leaves_at_once(slow):
+    """Postfix keeps its connections; the agent does not wait for them."""
+    agent = slow.agent
+    until(lambda: len(agent.events("renewal")) == 2, 10, "the tokens")
+    with connect(slow.map) as idle, connect(slow.map) as asks:
+        idle.sendall(netstring(b"sasl nobody"))
+        assert idle.recv(100) == netstring(b"NOTFOUND ")
+        began = time.monotonic()
+        assert agent.stop() == 0
+        assert time.monotonic() - began < 5
+        assert idle.recv(100) == b""
+        assert asks.recv(100) == b""
+
+
+def tell(lab, **keys) -> dict:
+    """One request of docs/PROTOCOL.md."""
+    with connect(lab.socket) as s:
+        s.sendall("".join(f"{k}={v}\n" for k, v in (
+            {"version": 1} | keys).items()).encode() + b"\n")
+        lines = received(s).decode().splitlines()
+    return dict(line.split("=", 1) for line in lines if line)
+
+
+def test_one_mailbox_refuses(world):
+    """A mailbox that the application may not open: its server refuses every
+    token, and those of all others must go on."""
+    bad = "noaccess@contoso.example"
+    for _ in range(2):
+        got = tell(world, op="get", account=bad)
+        assert got["status"] == "ok", got
+        refused = tell(world, op="reject", account=bad,
+                       generation=got["generation"], reason="535 5.7.3")
+        assert refused["status"] == "ok"
+        other = tell(world, op="get", account="carol@contoso.example")
+        assert other["status"] == "ok", other
+        until(lambda: tell(world, op="get", account=bad)["generation"] !=
+              got["generation"] or world.agent.events("reject")[1:], 10,
+              "a fresh token")
+    assert tell(world, op="get", account=TENANT)["status"] == "ok"
+
+
+def test_no_socket(lab):
+    """Started by what is not Postfix: it says so, and ends."""
+    agent = lab.make_agent({})
+    done = subprocess.run(
+        [BUILD / "mailtokend", "-f", "--stdio", "-c", agent.conf],
+        input=netstring(b"sasl x"), capture_output=True, timeout=DEADLINE,
+        env=client_environment())
+    assert b"nobody knows who is asking" in done.stderr
+    assert done.stdout == b""
+    assert done.returncode == 0
 
 
 def test_spawn(lab):
