@@ -170,6 +170,7 @@ login_by_browser(
 {
 	auto_secret struct secret code = SECRET_INIT;
 	const char *start = NULL;
+	uid_t uid;
 
 	if (authorization_init(&l->authorization, reterr) < 0)
 		return -1;
@@ -178,8 +179,8 @@ login_by_browser(
 	if (l->redirect == NULL ||
 	    login_url(l, redirect_uri(l->redirect), reterr) < 0)
 		return -1;
-	if (login_browser_found())
-		start = redirect_start(l->redirect, &l->url);
+	if (login_browser_found() && browser_user(&uid))
+		start = redirect_start(l->redirect, &l->url, uid);
 	show_url(l, start != NULL && browser_open(start));
 	if (wait_for_redirect(l, reterr) < 0 ||
 	    redirect_code(l->redirect, &code, reterr) < 0)

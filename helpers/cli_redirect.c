@@ -1,16 +1,13 @@
 /* cli_redirect.c - the web server that a login in a browser ends on. */
 #include "cli_redirect.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
-#include <event2/event.h>
 #include <event2/http.h>
-#include <netinet/in.h>
 
+#include "cli_loopback.h"
 #include "cli_page.h"
 #include "clock.h"
 
@@ -21,16 +18,18 @@
 #define LINGER_MS      1000 /* for other tabs */
 #define START_PATH     "/start/"
 #define METHOD_REFUSED 405
+#define HTTP_FORBIDDEN 403
 
 struct redirect {
 	struct cli_wait *wait;
 	struct evhttp *http;
 	const struct account *account;
 	struct authorization *authorization;
-	unsigned port;
+	struct loopback loopback;
 	char uri[64];
 	char start[128];	    /* a URL with a path that nobody guesses */
 	const char *start_path;	    /* in it; NULL: not, or not any more */
+	uid_t browser;		    /* whose it is; root may always */
 	const struct secret *login; /* where that leads; borrowed */
 	struct evhttp_request *waiting; /* for how it ends */
 	bool done, flushed;
@@ -62,6 +61,13 @@ static const struct cli_page started = {
 	.next = "Close this tab, stop mailtoken in the terminal and start it "
 		"again.",
 };
+static const struct cli_page not_yours = {
+	.status = HTTP_FORBIDDEN,
+	.title = "Not your login",
+	.what = "Somebody else on this computer is logging in, whose browser "
+		"this address is for.",
+	.next = "Close this tab.",
+};
 static const struct cli_page not_found = {
 	.status = HTTP_NOTFOUND,
 	.title = "There is nothing here",
@@ -77,6 +83,17 @@ static const struct cli_page bad_method = {
 	.next = "Close this tab.",
 	.allow = "GET",
 };
+
+/* Everybody can read a program's arguments, and be faster than a browser. */
+static bool
+is_browsers(const struct redirect *r, struct evhttp_request *req)
+{
+	uid_t uid;
+
+	return !loopback_peer(
+		   &r->loopback, evhttp_request_get_connection(req), &uid) ||
+	       uid == r->browser || uid == 0;
+}
 
 static void
 send_to_login(struct redirect *r, struct evhttp_request *req)
@@ -125,34 +142,15 @@ on_request(struct evhttp_request *req, void *arg)
 		take_redirect(r, req, evhttp_uri_get_query(uri));
 	else if (strcmp(path, "/favicon.ico") == 0)
 		evhttp_send_reply(req, HTTP_NOCONTENT, NULL, NULL);
+	else if (strncmp(path, START_PATH, strlen(START_PATH)) == 0 &&
+		 !is_browsers(r, req))
+		cli_page_send(req, &not_yours);
 	else if (r->start_path != NULL && strcmp(path, r->start_path) == 0)
 		send_to_login(r, req);
 	else if (strncmp(path, START_PATH, strlen(START_PATH)) == 0)
 		cli_page_send(req, &started);
 	else
 		cli_page_send(req, &not_found);
-}
-
-static int
-listen_on(struct redirect *r, unsigned port, struct diag *reterr)
-{
-	struct evhttp_bound_socket *bound = evhttp_bind_socket_with_handle(
-	    r->http, "127.0.0.1", (uint16_t)port);
-	struct sockaddr_in sin = { .sin_port = 0 };
-	socklen_t len = sizeof(sin);
-
-	if (bound == NULL && errno == EADDRINUSE)
-		return diag_set(reterr, DIAG_CONFIG,
-		    "port %u of 127.0.0.1 is taken by another program: give "
-		    "another one with --port, or leave it out",
-		    port);
-	if (bound == NULL || getsockname(evhttp_bound_socket_get_fd(bound),
-				 (struct sockaddr *)&sin, &len) < 0)
-		return diag_set(reterr, DIAG_CONFIG,
-		    "cannot listen on port %u of 127.0.0.1: %s", port,
-		    strerror(errno));
-	r->port = ntohs(sin.sin_port);
-	return 0;
 }
 
 struct redirect *
@@ -175,18 +173,19 @@ redirect_open(struct cli_wait *w, const struct account *account,
 	evhttp_set_max_body_size(r->http, BODY_MAX);
 	evhttp_set_timeout(r->http, IDLE_S);
 	evhttp_set_gencb(r->http, on_request, r);
-	if (listen_on(r, port, reterr) < 0) {
+	if (loopback_open(&r->loopback, w->base, r->http, port, reterr) < 0) {
 		redirect_close(&r);
 		return NULL;
 	}
-	(void)snprintf(r->uri, sizeof(r->uri), "http://localhost:%u/", r->port);
+	(void)snprintf(
+	    r->uri, sizeof(r->uri), "http://localhost:%u/", r->loopback.port);
 	return r;
 }
 
 unsigned
 redirect_port(const struct redirect *r)
 {
-	return r->port;
+	return r->loopback.port;
 }
 
 const char *
@@ -196,7 +195,7 @@ redirect_uri(const struct redirect *r)
 }
 
 const char *
-redirect_start(struct redirect *r, const struct secret *url)
+redirect_start(struct redirect *r, const struct secret *url, uid_t browser)
 {
 	auto_authorization struct authorization word = AUTHORIZATION_INIT;
 	struct diag ignored = DIAG_INIT;
@@ -204,9 +203,11 @@ redirect_start(struct redirect *r, const struct secret *url)
 	if (authorization_init(&word, &ignored) < 0)
 		return NULL;
 	(void)snprintf(r->start, sizeof(r->start),
-	    "http://localhost:%u" START_PATH "%s", r->port, word.state.ptr);
+	    "http://localhost:%u" START_PATH "%s", r->loopback.port,
+	    word.state.ptr);
 	r->start_path = strstr(r->start, START_PATH);
 	r->login = url;
+	r->browser = browser;
 	return r->start;
 }
 
@@ -288,6 +289,7 @@ redirect_close(struct redirect **r)
 		    &d, DIAG_RETRY, "mailtoken was stopped at the terminal");
 		answer(*r, &d);
 	}
+	loopback_close(&(*r)->loopback);
 	evhttp_free((*r)->http);
 	secret_wipe(&(*r)->code);
 	free(*r);

@@ -1,12 +1,13 @@
 /*
- * cli_redirect.h - a small web server on 127.0.0.1 that waits for the redirect
- * which ends a login in the browser (RFC 8252 section 7.3).  Other logins'
- * redirects and anything else get a page and change nothing.
+ * cli_redirect.h - a small web server on 127.0.0.1 and ::1 that waits for the
+ * redirect which ends a login in the browser (RFC 8252 section 7.3).  Other
+ * logins' redirects and anything else get a page and change nothing.
  */
 #ifndef HELPERS_CLI_REDIRECT_H
 #define HELPERS_CLI_REDIRECT_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "authorization.h"
 #include "cli_wait.h"
@@ -30,9 +31,11 @@ unsigned redirect_port(const struct redirect *r);
 const char *redirect_uri(const struct redirect *r);
 /*
  * Where a browser of this host may be sent by way of a program's arguments,
- * which everybody can read: it leads on to url once, and holds no state.
+ * which everybody can read: it leads on to url once, and holds no state.  Only
+ * programs of the user `browser` are let on, where the kernel tells.
  */
-const char *redirect_start(struct redirect *r, const struct secret *url);
+const char *redirect_start(
+    struct redirect *r, const struct secret *url, uid_t browser);
 
 /* True once this login's redirect has come. */
 const bool *redirect_done(const struct redirect *r);

@@ -341,6 +341,73 @@ def test_the_way_to_the_browser_is_good_once(lab):
     assert ended(command)[0] == 128 + signal.SIGTERM
 
 
+def fetch_as(user: str, url: str) -> str:
+    """The status that another user's program gets."""
+    return subprocess.run(
+        ["/usr/bin/python3", "-I", "-c", """if True:
+            import http.client, sys, urllib.parse
+            url = urllib.parse.urlsplit(sys.argv[1])
+            c = http.client.HTTPConnection(url.hostname, url.port, timeout=10)
+            c.request("GET", url.path)
+            print(c.getresponse().status)""", url], user=user, group=user,
+        extra_groups=[], timeout=20, text=True, capture_output=True,
+        check=True).stdout.strip()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]"])
+def test_the_way_to_the_browser_is_no_other_users(lab, host):
+    """Who reads the arguments of programs could be faster than a browser."""
+    opened, environment = screen(lab)
+    before = opened.read_text()
+    command = login(lab, "interrupted", **environment | {
+        "SUDO_UID": str(pwd.getpwnam("daemon").pw_uid)})
+    url_of(command)
+    start = until(lambda: opened.read_text()[len(before):].split()[2:], 10,
+                  "a browser")[0].replace("localhost", host)
+    assert fetch_as("games", start) == "403"
+    assert fetch_as("daemon", start) == "302"
+    assert fetch_as("games", start) == "403"
+    assert fetch_as("daemon", start) == "400"
+    command.signal(signal.SIGTERM)
+    assert ended(command)[0] == 128 + signal.SIGTERM
+
+
+def test_nobody_else_listens_on_the_other_loopback(lab):
+    """Where a browser would go first, and bring the code."""
+    command = login(lab, "interrupted", "--browser")
+    port = urllib.parse.urlsplit(
+        parameters(url_of(command))["redirect_uri"]).port
+    with pytest.raises(OSError), socket.create_server(
+            ("::1", port), family=socket.AF_INET6):
+        pass
+    assert fetch(f"http://[::1]:{port}/?state=x")[0] == 400
+    command.signal(signal.SIGTERM)
+    ended(command)
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as taken:
+        port = taken.getsockname()[1]
+        code, said = ended(login(lab, "interrupted", "--port", str(port)))
+    assert code == EX_CONFIG and "or that of ::1" in said
+
+
+def test_a_flood_of_connections(lab):
+    command = login(lab, "interrupted", "--browser")
+    uri = parameters(url_of(command))["redirect_uri"]
+    port = urllib.parse.urlsplit(uri).port
+    fds = Path(f"/proc/{command.popen.pid}/fd")
+    before = len(list(fds.iterdir()))
+    flood = [socket.create_connection((host, port), 5)
+             for host in ("127.0.0.1", "::1") * 14]
+    until(lambda: len(list(fds.iterdir())) == before + 16, 10, "16")
+    with pytest.raises(OSError):
+        urllib.request.urlopen(uri, timeout=0.5)
+    assert len(list(fds.iterdir())) == before + 16
+    for one in flood:
+        one.close()
+    assert fetch(uri + "?state=x")[0] == 400
+    command.signal(signal.SIGTERM)
+    assert ended(command)[0] == 128 + signal.SIGTERM
+
+
 def test_no_browser_runs_as_root(lab):
     """Then a device is the way."""
     _, environment = screen(lab)
