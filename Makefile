@@ -187,7 +187,7 @@ fuzzers: $(FUZZERS)
 
 check: check-unit check-abi check-layers check-system
 
-demo: all
+demo: $(PRODUCTS)
 	BUILD=$(abspath $(BUILD)) $(PYTHON) -B tests/system/demo.py
 
 C_FILES	= $(wildcard core/*.[ch] sasl-plugin/*.[ch] dovecot-plugin/*.[ch] helpers/*.[ch] library/*.[ch] \
@@ -298,7 +298,7 @@ install: all
 	    $$m completion fish >fish/vendor_completions.d/mailtoken.fish
 	install -d $(DESTDIR)$(UNITDIR) $(DESTDIR)/usr/lib/sysusers.d
 	set -e; for u in mailtokend.service mailtokend.socket \
-	    mailtokend-postfix.socket; do \
+	    mailtokend-postfix.socket mailtokend-socketmap.socket; do \
 	    sed 's|@SBINDIR@|$(SBINDIR)|; s|@SYSCONFDIR@|$(SYSCONFDIR)|' \
 	        helpers/$$u > $(BUILD)/$$u; \
 	    install -m 644 $(BUILD)/$$u $(DESTDIR)$(UNITDIR)/; done
