@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -32,6 +34,28 @@ regfile_open(
 		return diag_set(reterr, DIAG_CONFIG,
 		    "%s: not a regular file; name one", path);
 	return take_fd(&fd);
+}
+
+static bool
+is_credential(const char *path)
+{
+	const char *dir = secure_getenv("CREDENTIALS_DIRECTORY");
+	size_t n = dir != NULL ? strlen(dir) : 0;
+
+	while (n > 0 && dir[n - 1] == '/')
+		n--;
+	return n > 0 && strncmp(path, dir, n) == 0 && path[n] == '/' &&
+	       strstr(path + n, "/../") == NULL;
+}
+
+int
+regfile_private(const char *path, const struct stat *st, struct diag *reterr)
+{
+	if ((st->st_mode & 077) == 0 || is_credential(path))
+		return 0;
+	return diag_set(reterr, DIAG_CONFIG,
+	    "%s: mode %04o lets others use it; run: chmod 600 %s", path,
+	    (unsigned)(st->st_mode & 07777), path);
 }
 
 int

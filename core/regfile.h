@@ -19,6 +19,13 @@
 int regfile_open(const char *path, const char *cure, struct stat *st,
 	struct diag *reterr);
 /*
+ * -1 with *reterr (CONFIG) if group or others can use it.  Below
+ * $CREDENTIALS_DIRECTORY they may seem to, by an ACL: that is systemd's
+ * business.
+ */
+int regfile_private(const char *path, const struct stat *st,
+	struct diag *reterr);
+/*
  * Appends all of it to b, whose ceiling must be above max.  Returns -1 with
  * *reterr (CONFIG: larger than max, or unreadable; NOMEM).
  */

@@ -110,11 +110,8 @@ read_file(const struct secret_ref *ref, const char *owner, struct secret *ret,
 	fd = regfile_open(path, cure, &st, reterr);
 	if (fd < 0)
 		return -1;
-	if (ref->kind == SECRET_REF_FILE && (st.st_mode & 077) != 0)
-		return diag_set(reterr, DIAG_CONFIG,
-		    "%s: mode %04o lets others use it; run: chmod 600 %s", path,
-		    (unsigned)(st.st_mode & 07777), path);
-	if (regfile_slurp(fd, path, CONFIG_SECRET_MAX, &b, reterr) < 0)
+	if (regfile_private(path, &st, reterr) < 0 ||
+	    regfile_slurp(fd, path, CONFIG_SECRET_MAX, &b, reterr) < 0)
 		return -1;
 
 	len = b.len;
