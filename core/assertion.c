@@ -258,11 +258,13 @@ assertion_sign(const struct assertion_key *k, enum assertion_alg alg,
 		return diag_nomem(reterr);
 	if (!sign_bytes(k->pkey, alg, &b, &sig)) {
 		reason = ERR_reason_error_string(ERR_peek_last_error());
-		return diag_set(reterr, DIAG_CONFIG,
+		(void)diag_set(reterr, DIAG_CONFIG,
 		    "the private key does not sign with %s (%s); check the "
 		    "provider of client_key, or choose another "
 		    "assertion_algorithm",
 		    alg_name(alg), reason != NULL ? reason : "no reason given");
+		reterr->once = k->asked;
+		return -1;
 	}
 	buf_adds(&b, ".");
 	base64url_add(&b, sig.ptr, sig.len);

@@ -154,6 +154,7 @@ key_take(EVP_PKEY **pkey, const char *where, struct diag *reterr)
 		return NULL;
 	}
 	k->pkey = take_ptr(pkey);
+	k->asked = false;
 	return k;
 }
 
@@ -169,10 +170,8 @@ key_file_read(
 	    "let it belong to %s (chown), mode 0600", owner);
 	if ((fd = regfile_open(path, cure, &st, reterr)) < 0)
 		return -1;
-	if ((st.st_mode & 077) != 0)
-		return diag_set(reterr, DIAG_CONFIG,
-		    "%s: mode %04o lets others use it; run: chmod 600 %s", path,
-		    (unsigned)(st.st_mode & 07777), path);
+	if (regfile_private(path, &st, reterr) < 0)
+		return -1;
 	return regfile_slurp(fd, path, ASSERTION_PEM_MAX, pem, reterr);
 }
 
@@ -306,17 +305,22 @@ explain_store(const char *label, const struct prompt *p, struct diag *reterr)
 	const char *reason = ERR_reason_error_string(ERR_peek_last_error());
 	const char *remedy =
 	    "check the URI, and the provider's settings in openssl.cnf";
+	bool given =
+	    p->asked && p->passphrase != NULL && !secret_empty(p->passphrase);
 
-	if (p->asked && (p->passphrase == NULL || secret_empty(p->passphrase)))
+	if (p->asked && !given)
 		remedy = "it asks for a PIN or passphrase: say where that is "
 			 "with client_key_passphrase";
-	else if (p->asked)
+	else if (given)
 		remedy = "check the URI, and client_key_passphrase: it asked "
-			 "for a PIN or passphrase";
-	return diag_set(reterr, DIAG_CONFIG,
+			 "for a PIN or passphrase; then run mailtoken reload, "
+			 "until which it is not tried again";
+	(void)diag_set(reterr, DIAG_CONFIG,
 	    "%s: the store gives no private key%s%s%s; %s", label,
 	    reason != NULL ? " (" : "", reason != NULL ? reason : "",
 	    reason != NULL ? ")" : "", remedy);
+	reterr->once = given;
+	return -1;
 }
 
 static struct assertion_key *
@@ -331,6 +335,7 @@ key_from_store(
 	    UI_UTIL_wrap_read_pem_callback(prompt_answer, 0);
 	auto_store OSSL_STORE_CTX *store = NULL;
 	auto_pkey EVP_PKEY *pkey = NULL;
+	struct assertion_key *key;
 
 	uri_label(uri, label);
 	if (scheme_check(uri, label, reterr) < 0)
@@ -352,7 +357,9 @@ key_from_store(
 		(void)explain_store(label, p, reterr);
 		return NULL;
 	}
-	return key_take(&pkey, label, reterr);
+	if ((key = key_take(&pkey, label, reterr)) != NULL)
+		key->asked = p->asked;
+	return key;
 }
 
 struct assertion_key *

@@ -6,6 +6,8 @@
 #ifndef CORE_ASSERTION_KEY_H
 #define CORE_ASSERTION_KEY_H
 
+#include <stdbool.h>
+
 #include "diag.h"
 #include "secret.h"
 
@@ -16,6 +18,7 @@ struct evp_pkey_st;
 /* pkey is OpenSSL's EVP_PKEY, for assertion.c alone. */
 struct assertion_key {
 	struct evp_pkey_st *pkey;
+	bool asked;		/* for its PIN, which may be counted */
 };
 
 /*
@@ -27,8 +30,8 @@ struct assertion_key {
  * where, the cause, and what to do; owner is the user that the remedy names.
  * After the first URI no code of this process can have OpenSSL ask at a
  * terminal.
- * A token counts wrong PINs: after CONFIG, ask again only when something has
- * changed.
+ * A token counts wrong PINs: where a URI's key may have been given one, *reterr
+ * is to be tried once.
  */
 struct assertion_key *assertion_key_load(const char *where,
 	const struct secret *passphrase, const char *owner,

@@ -44,6 +44,7 @@ diag_set(struct diag *d, enum diag_kind kind, const char *fmt, ...)
 	va_end(ap);
 	d->kind = kind;
 	d->retry_after_s = 0;
+	d->once = false;
 	return -1;
 }
 

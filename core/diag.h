@@ -28,12 +28,13 @@ struct diag {
 	enum diag_kind kind;
 	int64_t retry_after_s;	/* RETRY: seconds to wait; 0: not known */
 	char text[512];
+	bool once;		/* CONFIG: trying again unchanged does harm */
 };
-#define DIAG_INIT { DIAG_OK, 0, "" }
+#define DIAG_INIT { DIAG_OK, 0, "", false }
 
 /*
  * Both return -1, so that a failing function can `return diag_set(...)`.
- * diag_set() clears retry_after_s; diag_wrap() puts "fmt: " in front of what
+ * diag_set() clears retry_after_s and once; diag_wrap() puts "fmt: " in front of what
  * is there and keeps the rest.
  */
 int diag_set(struct diag *d, enum diag_kind kind, const char *fmt, ...)

@@ -150,7 +150,7 @@ answer_failed(const struct refresh *r, int64_t now, struct waiter *w)
 		w->answer(w, &r->token, NULL);
 		return;
 	}
-	if (now < r->retry_ms)
+	if (now < r->retry_ms && r->retry_ms != INT64_MAX)
 		why.retry_after_s = (r->retry_ms - now + 999) / 1000;
 	w->answer(w, NULL, &why);
 }
@@ -280,7 +280,8 @@ back_off(struct refresh *r, const struct diag *why)
 static void
 failed(struct refresh *r, int64_t now, const struct diag *why)
 {
-	r->retry_ms = now + back_off(r, why);
+	/* Until somebody orders it; a wrong PIN may be counted. */
+	r->retry_ms = why->once ? INT64_MAX : now + back_off(r, why);
 	r->why = *why;
 	r->failures++;
 }

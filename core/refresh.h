@@ -63,7 +63,8 @@ struct refresh {
 	struct refresh_token token;
 	struct diag why;	     /* of the last failure; kind OK: none */
 	unsigned failures;	     /* in a row */
-	int64_t retry_ms;	     /* no renewal before this, if why is set */
+	int64_t retry_ms;	     /* no renewal before this, if why is set;
+				      * INT64_MAX: not until refresh_force() */
 	int64_t forced_ms;	     /* of the last forced renewal; 0: never */
 	int64_t rejected_generation; /* 0: none */
 	int64_t ahead_ms;	     /* when to renew the token ahead of time */
@@ -100,7 +101,8 @@ bool refresh_doubt(struct refresh *r, int64_t now, int64_t generation);
 /* A person orders it: forgets back-off and verdicts. */
 bool refresh_force(struct refresh *r, int64_t now);
 /*
- * When refresh_tick() wants to be called next; INT64_MAX while in flight.
+ * When refresh_tick() wants to be called next; INT64_MAX while in flight, or
+ * if only a person can have it tried again.
  * Ask again after every other call.
  */
 int64_t refresh_due_ms(struct refresh *r, int64_t now);

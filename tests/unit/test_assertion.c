@@ -300,6 +300,67 @@ a_store_gives_a_key_or_says_why_not(void **unused)
 	}
 }
 
+/* As systemd shows a credential that an ACL lets the agent's user read. */
+static void
+the_mode_of_credentials_is_systemds(void **unused)
+{
+	static const struct {
+		const char *below, *says;
+	} dirs[] = {
+		{ "", NULL },
+		{ "/", NULL },
+		{ "/open.pem", "chmod 600" },
+		{ "/..", "chmod 600" },
+	};
+	char cred[160];
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
+		(void)snprintf(cred, sizeof(cred), "%s%s", dir, dirs[i].below);
+		assert_int_equal(setenv("CREDENTIALS_DIRECTORY", cred, 1), 0);
+		check_key("", "open.pem", NULL, dirs[i].says);
+		check_key("file:", "open.pem", NULL, dirs[i].says);
+	}
+	(void)snprintf(cred, sizeof(cred), "..%s/open.pem", strrchr(dir, '/'));
+	assert_int_equal(setenv("CREDENTIALS_DIRECTORY", dir, 1), 0);
+	check_key("", cred, NULL, "chmod 600");
+	assert_int_equal(unsetenv("CREDENTIALS_DIRECTORY"), 0);
+}
+
+static void
+a_pin_is_tried_once(void **unused)
+{
+	static const struct {
+		const char *where, *passphrase;
+		bool once;
+	} tries[] = {
+		{ "pkcs8.pem", "wrong", true },
+		{ "pkcs8.pem", "", false },	  /* none was given */
+		{ "absent.pem", "wrong", false }, /* no token to ask for it */
+		{ "cert.pem", "wrong", false },
+	};
+	struct secret right = { (char *)(uintptr_t) "correct horse", 13 };
+	struct assertion_key *k;
+	struct diag d = DIAG_INIT;
+	char uri[160];
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(tries) / sizeof(tries[0]); i++) {
+		struct secret s = { (char *)(uintptr_t)tries[i].passphrase,
+			strlen(tries[i].passphrase) };
+
+		(void)snprintf(
+		    uri, sizeof(uri), "file:%s", in_dir(tries[i].where));
+		assert_null(assertion_key_load(uri, &s, "x", &d));
+		assert_int_equal(d.once, tries[i].once);
+	}
+	(void)snprintf(uri, sizeof(uri), "file:%s", in_dir("pkcs8.pem"));
+	k = assertion_key_load(uri, &right, "x", &d);
+	assert_non_null(k);
+	assert_true(k->asked); /* and may be refused when it signs */
+	assertion_key_free(&k);
+}
+
 static void
 a_pin_in_a_uri_is_never_shown(void **unused)
 {
@@ -655,6 +716,8 @@ main(void)
 		cmocka_unit_test(
 		    a_key_loads_or_the_file_and_the_remedy_are_named),
 		cmocka_unit_test(a_store_gives_a_key_or_says_why_not),
+		cmocka_unit_test(the_mode_of_credentials_is_systemds),
+		cmocka_unit_test(a_pin_is_tried_once),
 		cmocka_unit_test(a_pin_in_a_uri_is_never_shown),
 		cmocka_unit_test(nobody_is_asked_at_a_terminal),
 		cmocka_unit_test(a_key_in_memory_is_like_one_in_a_file),

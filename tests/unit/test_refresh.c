@@ -296,6 +296,34 @@ waits_by_kind(void **unused)
 	}
 }
 
+/* As a PIN of which the third wrong one is the last. */
+static void
+what_does_harm_is_tried_once(void **unused)
+{
+	struct diag d = DIAG_INIT;
+	struct refresh r;
+	struct asker a;
+
+	(void)unused;
+	refresh_init(&r, 900 * S, false, 77);
+	assert_true(ask(&r, T0, &a));
+	(void)diag_set(&d, DIAG_CONFIG, "wrong");
+	d.once = true;
+	refresh_ended(&r, T0, NULL, &d);
+	for (int64_t day = 0; day < 400; day++) {
+		int64_t now = T0 + day * 86400 * S;
+
+		assert_false(refresh_tick(&r, now));
+		assert_false(ask(&r, now, &a));
+		assert_int_equal(a.answers, 1);
+		assert_int_equal(a.why.kind, DIAG_CONFIG);
+		assert_int_equal(a.why.retry_after_s, 0);
+	}
+	assert_true(refresh_force(&r, T0));
+	end_ok(&r, T0, 1, 3600);
+	refresh_wipe(&r);
+}
+
 static void
 a_person_is_needed(void **unused)
 {
@@ -497,6 +525,7 @@ main(void)
 		cmocka_unit_test(valid_token_outlives_an_outage),
 		cmocka_unit_test(backs_off),
 		cmocka_unit_test(waits_by_kind),
+		cmocka_unit_test(what_does_harm_is_tried_once),
 		cmocka_unit_test(a_person_is_needed),
 		cmocka_unit_test(rejected_token),
 		cmocka_unit_test(doubted_token),
