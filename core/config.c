@@ -1,8 +1,10 @@
 #include "config.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "buf.h"
 #include "cleanup.h"
@@ -32,6 +34,11 @@ load_text(const char *path, struct buf *b, struct diag *reterr)
 	struct stat st;
 	auto_close int fd = regfile_open(path, CONFIG_ACCESS_CURE, &st, reterr);
 
+	if (fd < 0 && access(path, F_OK) < 0 && errno == ENOENT)
+		return diag_set(reterr, DIAG_CONFIG,
+		    "%s: there is no such file; make it with: mailtoken add "
+		    "ACCOUNT",
+		    path);
 	if (fd < 0)
 		return -1;
 	if ((st.st_mode & 022) != 0)

@@ -274,7 +274,7 @@ loads_files(void **unused)
 	assert_non_null(strstr(h.d[0].text, "mode 0660 lets others change it"));
 	assert_non_null(strstr(h.d[0].text, "run: chmod go-w /tmp/"));
 	assert_null(config_load(path_of("missing"), hear, &h));
-	assert_non_null(strstr(h.d[1].text, "there is no such file"));
+	assert_non_null(strstr(h.d[1].text, "no such file; make it with:"));
 	assert_null(config_load(dir, hear, &h));
 	assert_non_null(strstr(h.d[2].text, "not a regular file"));
 
