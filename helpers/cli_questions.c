@@ -69,6 +69,13 @@ wants_client_id(const struct section *s)
 }
 
 static bool
+wants_issuer(const struct section *s)
+{
+	return is_custom(s) && section_get(s, "token_endpoint") == NULL &&
+	       !grant_is(s, GRANT_MANAGED_IDENTITY);
+}
+
+static bool
 wants_endpoint(const struct section *s)
 {
 	return is_custom(s) && section_get(s, "issuer") == NULL &&
@@ -150,8 +157,18 @@ explain_grant(const struct section *s)
 		if ((info->grants & 1U << i) != 0)
 			fprintf(stderr, "  %-18s  %s\n",
 			    grant_name((enum grant_type)i), texts[i]);
-	fputs("For one mailbox take the first.  To relay the mail of many, or "
-	      "where nobody can log in, take another.\n",
+	fputs("A login is made quickest, but a new password or policy ends it: "
+	      "for a server that\nnobody watches, or for many mailboxes, take "
+	      "another.\n",
+	    stderr);
+}
+
+static void
+explain_issuer(const struct section *s)
+{
+	(void)s;
+	fputs("\nThe provider's address, without /.well-known/...: that page "
+	      "names its endpoints.\nJust Enter if it has no such page.\n",
 	    stderr);
 }
 
@@ -251,6 +268,8 @@ static const struct question questions[] = {
 	    suggest_grant },
 	{ "tenant", wants_tenant, "--tenant", true, NULL,
 	    "Tenant (a domain or GUID of the organization)", suggest_tenant },
+	{ "issuer", wants_issuer, NULL, false, explain_issuer,
+	    "URL of the issuer", NULL },
 	{ "token_endpoint", wants_endpoint, "--token-endpoint or --issuer",
 	    true, NULL, "URL of the token endpoint", NULL },
 	{ "client_id", wants_client_id, "--client-id", true, explain_client_id,
@@ -359,6 +378,6 @@ questions_missing(const struct section *s, struct diag *reterr)
 	if (*list == '\0')
 		return 0;
 	return diag_set(reterr, DIAG_CONFIG,
-	    "account %s: missing: %s; at a terminal they are asked for",
+	    "account %s: missing: %s; at a terminal, mailtoken add asks for it",
 	    s->account, list);
 }

@@ -222,6 +222,28 @@ allow = postfix
     assert "/nowhere/relay.secret" in child.before  # what to do next
 
 
+@pytest.mark.parametrize("issuer, endpoint", [
+    ("https://login.example.com", None),
+    ("", "https://login.example.com/token")])
+def test_a_person_is_asked_for_the_endpoints(agent, issuer, endpoint):
+    child = at_terminal(agent, "add", RELAY, "--provider", "custom",
+                        "--grant", "refresh_token", "--dry-run")
+    child.expect("URL of the issuer:")
+    child.sendline(issuer)
+    if endpoint:
+        child.expect("URL of the token endpoint:")
+        child.sendline(endpoint)
+    for question, answer in (("Client ID:", "any"), ("Scope ", "any"),
+                             ("Users ", "postfix")):
+        child.expect(question)
+        child.sendline(answer)
+    child.expect("Write this into")
+    child.sendline("y")
+    key = "token_endpoint" if endpoint else "issuer"
+    assert end_of(child) == EX_OK, child.before
+    assert f"{key} = {endpoint or issuer}\r\n" in child.before
+
+
 @pytest.mark.parametrize("last", ["n", None])
 def test_a_person_can_change_his_mind(agent, last):
     before = agent.conf.read_bytes()
