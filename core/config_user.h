@@ -19,8 +19,9 @@ char *config_user_path(void);
 
 /*
  * Puts the user's places where the file gives none: state_dir, listen and
- * idle_exit.  The user is whoever runs us, whatever the file says.  Returns -1 with *reterr (CONFIG: XDG_RUNTIME_DIR or HOME is not
- * set, and what to do; NOMEM).
+ * idle_exit.  The user is whoever runs us, whatever the file says.  Returns
+ * -1 with *reterr (CONFIG: XDG_RUNTIME_DIR or HOME is not set, and what to do;
+ * NOMEM).
  */
 int config_user_defaults(struct config *c, struct diag *reterr);
 

@@ -1,5 +1,6 @@
 /* Any bytes as a configuration: one result, and the contract of both. */
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -76,12 +77,37 @@ check_endpoints(const struct account *a)
 		abort();
 }
 
+/* Who asks by a mailbox or a next hop comes to one account. */
+static void
+check_ways(const struct config *c, const struct account *a)
+{
+	bool pattern = wire_pattern_ok(a->name);
+	char mailbox[WIRE_ACCOUNT_MAX + 2];
+
+	if (wire_account_ok(a->name) == pattern ||
+	    config_mailbox(c, a->name) != a)
+		abort();
+	for (char **w = a->relayhost; w != NULL && *w != NULL; w++)
+		if (pattern || config_relayhost(c, *w) != a)
+			abort();
+	if (!pattern)
+		return;
+	(void)snprintf(mailbox, sizeof(mailbox), "?%s", a->name + 1);
+	if (config_mailbox(c, mailbox) != a &&
+	    config_account(c, mailbox) == NULL)
+		abort();
+	if (a->mailbox != NULL || a->grant == GRANT_REFRESH_TOKEN ||
+	    a->grant == GRANT_JWT_BEARER)
+		abort();
+}
+
 static void
 check_account(const struct config *c, const struct account *a)
 {
-	if (!wire_account_ok(a->name) || config_account(c, a->name) != a ||
-	    a->config != c || a->line == 0 || account_binding(a) <= 0)
+	if (config_account(c, a->name) != a || a->config != c || a->line == 0 ||
+	    account_binding(a) <= 0)
 		abort();
+	check_ways(c, a);
 	if (!grant_complete(a))
 		abort();
 	check_endpoints(a);
