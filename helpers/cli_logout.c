@@ -22,6 +22,7 @@ forget(struct cli *c, const struct account *a, struct diag *reterr)
 
 	if (cli_store_open(c, &store, reterr) < 0)
 		return -1;
+	cli_store_say_busy(&store, a->name);
 	rc = renew_logout(&store, a->name, clock_now_s(), reterr);
 	store_close(&store);
 	return rc;
@@ -143,6 +144,7 @@ lock(const struct store *s, const struct account *a, struct cli_wait *w,
 {
 	int64_t end_ms = clock_now_ms() + RENEW_LOCK_WAIT_MS;
 
+	cli_store_say_busy(s, a->name);
 	while (store_lock(s, a->name, ret, reterr) < 0)
 		if (!ret->busy || clock_now_ms() >= end_ms ||
 		    cli_wait_run(w, clock_now_ms() + LOCK_POLL_MS, NULL) < 0)

@@ -21,8 +21,7 @@
 #include "cli_file.h"
 #include "cli_passphrase.h"
 #include "cli_store.h"
-
-#define LOCK_WAIT_MS 20000 /* for a renewal that is under way */
+#include "renew.h"
 
 struct restore {
 	struct cli *c;
@@ -178,7 +177,8 @@ write_grant(struct restore *r, const struct store *s, const char *account,
 	struct store_lock lock = STORE_LOCK_INIT;
 	int rc;
 
-	if (store_lock_wait(s, account, LOCK_WAIT_MS, &lock, reterr) < 0)
+	cli_store_say_busy(s, account);
+	if (store_lock_wait(s, account, RENEW_LOCK_WAIT_MS, &lock, reterr) < 0)
 		return -1;
 	rc = store_read(s, account, &now, reterr);
 	if (rc >= 0 && !choose(r, account, g, &now))

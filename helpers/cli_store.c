@@ -19,6 +19,19 @@ cli_store_open(struct cli *c, struct store *ret, struct diag *reterr)
 	return store_open(ret, c->config->state_dir, reterr);
 }
 
+void
+cli_store_say_busy(const struct store *s, const char *account)
+{
+	struct store_lock lock = STORE_LOCK_INIT;
+	struct diag ignored = DIAG_INIT;
+
+	if (store_lock(s, account, &lock, &ignored) < 0 && lock.busy)
+		cli_say("account %s: waiting for a renewal of its token that "
+			"is under way, up to %d s",
+		    account, RENEW_LOCK_WAIT_MS / 1000);
+	store_unlock(&lock);
+}
+
 int
 cli_store_login(struct cli *c, const struct account *a,
     const struct secret *refresh_token, struct diag *reterr)
@@ -28,6 +41,7 @@ cli_store_login(struct cli *c, const struct account *a,
 
 	if (cli_store_open(c, &store, reterr) < 0)
 		return -1;
+	cli_store_say_busy(&store, a->name);
 	rc = renew_login(&store, a->name, refresh_token, clock_now_s(), reterr);
 	store_close(&store);
 	return rc;

@@ -26,4 +26,10 @@ int cli_store_login(struct cli *c, const struct account *a,
  */
 int cli_tell_agent(struct cli *c, const struct account *a);
 
+/*
+ * Says so, if another process renews the account's token: whoever wants its
+ * lock next may have to wait.
+ */
+void cli_store_say_busy(const struct store *s, const char *account);
+
 #endif
