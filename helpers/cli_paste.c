@@ -34,6 +34,10 @@ input_open(struct input *in)
 		return;
 	quiet = in->was;
 	quiet.c_lflag &= ~(tcflag_t)(ECHO | ICANON);
+	quiet.c_cc[VMIN] = 1;
+	quiet.c_cc[VTIME] = 0;
+	/* What stops or kills us on the spot would leave a mute terminal. */
+	quiet.c_cc[VQUIT] = quiet.c_cc[VSUSP] = _POSIX_VDISABLE;
 	in->terminal = tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet) == 0;
 }
 

@@ -2,6 +2,7 @@
 the way out."""
 
 import base64
+import fcntl
 import hashlib
 import html
 import itertools
@@ -97,16 +98,21 @@ def lab(shared_lab, odd):
     return shared_lab
 
 
-def login(lab, user: str, *options, **environment) -> Process:
-    """mailtoken login, running."""
+def mailtoken(lab, command: str, user: str, *options,
+              **environment) -> Process:
+    """The command, running."""
     agent = lab.agent
     env = client_environment(MAILTOKEN_SOCKET=str(agent.sockets[0]))
     started = Process(
-        [BUILD / "mailtoken", "-c", agent.conf, "login", name_of(user),
+        [BUILD / "mailtoken", "-c", agent.conf, command, name_of(user),
          *options], agent.directory / f"login-{next(numbers)}",
         env=env | environment)
     lab.ends.callback(started.stop)
     return started
+
+
+def login(lab, user: str, *options, **environment) -> Process:
+    return mailtoken(lab, "login", user, *options, **environment)
 
 
 def shown(command: Process, pattern: str) -> str:
@@ -537,6 +543,21 @@ def test_pasting_by_a_program(lab):
     assert "does not hold the URL" in wrong.stderr
 
 
+@pytest.mark.parametrize("key", ["\x1c", "\x1a"])     # ^\\ and ^Z
+def test_no_key_leaves_a_mute_terminal(lab, key):
+    child = terminal(lab, "interrupted", "--paste")
+    was = termios.tcgetattr(child.child_fd)
+    child.expect("paste that URL here")
+    child.send(key)
+    child.send("x\r")
+    child.expect("not the URL that this login ended on")
+    child.sendintr()
+    child.expect("interrupted: nothing has changed")
+    child.expect(pexpect.EOF)
+    assert termios.tcgetattr(child.child_fd) == was
+    child.close()
+
+
 # Interrupted.
 
 @pytest.mark.parametrize("option", ["--paste", "--device", "--browser"])
@@ -619,6 +640,17 @@ def test_logging_out(lab):
     imported(lab, "out")                # and in again
 
 
+def test_a_logout_says_what_it_waits_for(lab):
+    imported(lab, "out")
+    with open(lab.agent.state / f"{name_of('out')}.lock", "r+") as renewal:
+        fcntl.flock(renewal, fcntl.LOCK_EX)
+        command = mailtoken(lab, "logout", "out")
+        until(lambda: "waiting for a renewal" in command.text(), 10, "a word")
+        assert command.alive() and state(lab, "out")
+    assert ended(command)[0] == EX_OK
+    is_out(lab, "out")
+
+
 def test_only_admins_make_the_agent_forget(lab):
     imported(lab, "out")
     ask = ("import socket, sys; s = socket.socket(socket.AF_UNIX); "
@@ -662,7 +694,8 @@ def test_who_waits_hears_of_the_logout(lab, odd):
     """A renewal that is asked for meanwhile finds no login."""
     user, provider = name_of("deaf"), odd["deaf"]
     lab.agent.do("import", user, give="rt-deaf")
-    provider.pause, before = 0.7, len(provider.forms)
+    provider.pause, provider.revoked = 0.7, 200
+    before = len(provider.forms)
     with ThreadPoolExecutor(2) as pool:
         revoking = pool.submit(lab.agent.cli, "revoke", user)
         until(lambda: len(provider.forms) > before, 5, "the revocation")
