@@ -9,6 +9,7 @@
 #include "json.h"
 #include "oauth2.h"
 #include "proxy_config.h"
+#include "wire.h"
 
 /* What email-oauth2-proxy used before it wrote the count down, and since. */
 #define ITERATIONS_BEFORE 100000
@@ -55,7 +56,7 @@ import_file_wipe(struct import_file *f)
 	*f = (struct import_file)IMPORT_FILE_INIT;
 }
 
-/* NULL and "" leave the field as it is. */
+/* NULL and "" leave the field as it is.  It will be shown at a terminal. */
 static int
 keep(char **slot, const char *value, struct diag *reterr)
 {
@@ -63,6 +64,10 @@ keep(char **slot, const char *value, struct diag *reterr)
 
 	if (value == NULL || *value == '\0')
 		return 0;
+	if (wire_text(value, strlen(value)) == WIRE_TEXT_CONTROL)
+		return diag_set(reterr, DIAG_CONFIG,
+		    "has control characters where it tells of mailbox and "
+		    "application: it is damaged, or somebody's trick");
 	if ((copy = strdup(value)) == NULL)
 		return diag_nomem(reterr);
 	free(*slot);

@@ -205,6 +205,11 @@ static const struct {
 	{ "{\"refresh_token\": \"a\\u0000b\"}", IMPORT_ANY, NULL,
 	    "no refresh_token" },
 	{ "{\"access_token\": \"a\"}", IMPORT_ANY, NULL, "only an access" },
+	{ "{\"refresh_token\": \"a\", \"client_id\": \"\\u001b[2J\"}",
+	    IMPORT_ANY, NULL, "control characters" },
+	{ "{\"refresh_token\": \"a\", \"token_uri\": "
+	  "\"https://login.microsoftonline.com/x\\u001b/oauth2\"}",
+	    IMPORT_ANY, NULL, "control characters" },
 	{ "[\"refresh_token\"]", IMPORT_JSON, NULL, "form of json" },
 	{ MUTT "x", IMPORT_ANY, NULL, "all of it" },
 	{ MUTT, IMPORT_TOKEN, NULL, "form of token" },
