@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +15,8 @@
 #include "cleanup.h"
 #include "secret_ref.h"
 
-#define PASSWORD_MAX 1024
+#define PASSWORD_MAX  1024
+#define LOOK_EVERY_MS 200 /* at signals */
 
 bool
 cli_prompt_possible(void)
@@ -51,13 +54,51 @@ enum {
 	KEY_DELETE = 127
 };
 
-/* Signals come as keys, too: nobody may leave with a terminal that is mute. */
+/* What would end us on the spot; a key that would is only a key meanwhile. */
+static const int held[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+#define N_HELD (sizeof(held) / sizeof(held[0]))
+
+static void
+signals_hold(sigset_t *was)
+{
+	sigset_t set;
+
+	(void)sigemptyset(&set);
+	for (size_t i = 0; i < N_HELD; i++)
+		(void)sigaddset(&set, held[i]);
+	(void)sigprocmask(SIG_BLOCK, &set, was);
+}
+
+static bool
+signal_waits(void)
+{
+	sigset_t set;
+	bool one = false;
+
+	(void)sigpending(&set);
+	for (size_t i = 0; i < N_HELD; i++)
+		one = one || sigismember(&set, held[i]) == 1;
+	return one;
+}
+
+/* False: a signal has come instead. */
+static bool
+wait_for_key(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	while (!signal_waits())
+		if (poll(&p, 1, LOOK_EVERY_MS) > 0)
+			return true;
+	return false;
+}
+
 static int
 type_secret(int fd, struct buf *b, struct diag *reterr)
 {
 	for (;;) {
-		char c;
-		ssize_t n = read(fd, &c, 1);
+		char c = KEY_END;
+		ssize_t n = wait_for_key(fd) ? read(fd, &c, 1) : 0;
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -79,6 +120,7 @@ static int
 ask(int fd, const char *prompt, struct buf *b, struct diag *reterr)
 {
 	struct termios was, mute;
+	sigset_t signals;
 	int rc;
 
 	if (tcgetattr(fd, &was) < 0)
@@ -90,12 +132,17 @@ ask(int fd, const char *prompt, struct buf *b, struct diag *reterr)
 	mute.c_cc[VMIN] = 1;
 	mute.c_cc[VTIME] = 0;
 	dprintf(fd, "%s", prompt);
-	if (tcsetattr(fd, TCSAFLUSH, &mute) < 0)
-		return diag_set(
+	/* Nobody may leave with a terminal that is mute. */
+	signals_hold(&signals);
+	if (tcsetattr(fd, TCSAFLUSH, &mute) < 0) {
+		rc = diag_set(
 		    reterr, DIAG_CONFIG, "the terminal: %s", strerror(errno));
-	rc = type_secret(fd, b, reterr);
-	(void)tcsetattr(fd, TCSAFLUSH, &was);
-	dprintf(fd, "\n");
+	} else {
+		rc = type_secret(fd, b, reterr);
+		(void)tcsetattr(fd, TCSAFLUSH, &was);
+		dprintf(fd, "\n");
+	}
+	(void)sigprocmask(SIG_SETMASK, &signals, NULL);
 	return rc;
 }
 

@@ -6,8 +6,10 @@ import hmac
 import json
 import os
 import shutil
+import signal
 import struct
 import subprocess
+import termios
 from pathlib import Path
 
 import pexpect
@@ -15,6 +17,7 @@ import pytest
 
 from lab.agent import (BUILD, EX_CONFIG, EX_NOPERM, EX_OK, EX_TEMPFAIL,
                        EX_USAGE, USER, client_environment)
+from lab.wait import until
 
 EX_DATAERR = 65
 CLIENT = "11111111-2222-3333-4444-555555555555"
@@ -405,6 +408,21 @@ def test_a_terminal_is_never_left_mute(running, agent):
     child.expect(r"\becho\b")
     assert "-echo " not in child.before
     end_of(child)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_not_even_if_it_is_ended(running, agent, number):
+    agent.do("add", ANNA, *keys_of(running.fault.endpoint("mute")))
+    child = at_terminal(agent, "import", ANNA)
+    was = termios.tcgetattr(child.child_fd)
+    child.expect("not shown")
+    until(lambda: termios.tcgetattr(child.child_fd) != was, 5, "a mute one")
+    child.send("half of a tok")
+    child.kill(number)
+    child.expect(pexpect.EOF)
+    assert termios.tcgetattr(child.child_fd) == was
+    child.close()
+    assert child.signalstatus == number
 
 
 NONSENSE = {    # file; words
