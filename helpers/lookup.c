@@ -344,14 +344,14 @@ on_event(evutil_socket_t fd, short what, void *arg)
 void
 lookup_leave(struct server *s)
 {
-	struct lookup *l, *next;
+	struct lookup *next;
 	char c;
 
-	DL_FOREACH_SAFE(s->lookups, l, next)
-	{
+	for (struct lookup *l = s->lookups; l != NULL; l = next) {
 		bool idle =
 		    l->waits_for == NULL && l->in.len == 0 && l->out.len == 0;
 
+		next = l->next;
 		/* What is on its way already is still answered. */
 		if (idle && recv(l->fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) <= 0)
 			lookup_free(l);
