@@ -16,6 +16,7 @@
 #include "log.h"
 #include "peer.h"
 #include "socketmap.h"
+#include "visitor.h"
 #include "wire.h"
 
 #define READ_STEP 1024
@@ -45,38 +46,26 @@ static void
 lookup_free(struct lookup *l)
 {
 	struct server *server = l->server;
+	struct peer peer = l->peer;
 
 	if (l->waits_for != NULL)
 		live_cancel(l->waits_for, &l->waiter);
 	if (l->event != NULL)
 		event_free(l->event);
 	(void)close(l->fd);
-	peer_count_out(l->peer.uid);
 	buf_wipe(&l->in);
 	buf_wipe(&l->out);
 	DL_DELETE(server->lookups, l);
 	free(l);
-	server->sessions--;
-	server_session_ended(server);
+	visitor_leave(server, &peer);
 }
 
 /* Waits for the descriptor (what may be 0) or for the deadline. */
 static void
 watch(struct lookup *l, short what)
 {
-	int64_t left = l->deadline_ms - clock_now_ms();
-	struct timeval tv = { 0, 0 };
-
-	if (left > 0) {
-		tv.tv_sec = (time_t)(left / 1000);
-		tv.tv_usec = (suseconds_t)(left % 1000 * 1000);
-	}
-	if (l->event == NULL)
-		l->event = event_new(l->server->base, -1, 0, on_event, l);
-	if (l->event == NULL || event_del(l->event) < 0 ||
-	    event_assign(l->event, l->server->base, what != 0 ? l->fd : -1,
-		what, on_event, l) < 0 ||
-	    event_add(l->event, &tv) < 0)
+	if (!visitor_watch(
+		&l->event, l->server, l->fd, what, l->deadline_ms, on_event, l))
 		lookup_free(l);
 }
 
@@ -358,42 +347,20 @@ lookup_leave(struct server *s)
 	}
 }
 
-/* Postfix tries again, and logs that the table does not answer. */
-static bool
-welcome(const struct server *s, int fd, struct peer *ret)
-{
-	struct log_line line;
-
-	if (!peer_of(fd, ret)) {
-		line = log_event(LOG_WARNING, "bad-request");
-		log_str(&line, "text",
-		    "this is no UNIX socket: nobody knows who is asking");
-		log_send(&line);
-		return false;
-	}
-	if (s->sessions < s->config->max_connections &&
-	    peer_count_in(ret->uid, s->config->max_connections_per_uid))
-		return true;
-	line = log_event(LOG_WARNING, "too-many-connections");
-	log_int(&line, "uid", ret->uid);
-	log_int(&line, "connections", s->sessions);
-	log_send(&line);
-	return false;
-}
-
 void
 lookup_start(struct server *server, int fd)
 {
-	struct peer peer = { (uid_t)-1, (gid_t)-1, 0 };
 	struct lookup *l;
+	struct peer peer;
 
-	if (!welcome(server, fd, &peer)) {
+	/* Postfix tries again, and logs that the table does not answer. */
+	if (!visitor_admit(server, fd, &peer)) {
 		(void)close(fd);
 		return;
 	}
 	if ((l = calloc(1, sizeof(*l))) == NULL) {
-		peer_count_out(peer.uid);
 		(void)close(fd);
+		visitor_leave(server, &peer);
 		return;
 	}
 	l->server = server;
@@ -402,7 +369,6 @@ lookup_start(struct server *server, int fd)
 	l->deadline_ms = clock_now_ms() + LOOKUP_IDLE_MS;
 	buf_init(&l->in, IN_MAX + READ_STEP);
 	buf_init(&l->out, SOCKETMAP_ANSWER_MAX + 64);
-	server->sessions++;
 	DL_APPEND(server->lookups, l);
 	read_some(l);
 }

@@ -12,6 +12,7 @@
 #include "clock.h"
 #include "log.h"
 #include "ops.h"
+#include "visitor.h"
 
 #define READ_STEP 4096
 #define DRAIN_MAX (256 << 10)
@@ -36,6 +37,7 @@ static void
 session_free(struct session *s)
 {
 	struct server *server = s->server;
+	struct peer peer = s->peer;
 
 	if (s->waits_for != NULL)
 		live_cancel(s->waits_for, &s->waiter);
@@ -45,12 +47,10 @@ session_free(struct session *s)
 		close_politely(s->fd);
 	else
 		(void)close(s->fd);
-	peer_count_out(s->peer.uid);
 	buf_wipe(&s->in);
 	buf_wipe(&s->out);
 	free(s);
-	server->sessions--;
-	server_session_ended(server);
+	visitor_leave(server, &peer);
 }
 
 static void on_event(evutil_socket_t fd, short what, void *arg);
@@ -59,19 +59,8 @@ static void on_event(evutil_socket_t fd, short what, void *arg);
 static void
 session_watch(struct session *s, short what)
 {
-	int64_t left = s->deadline_ms - clock_now_ms();
-	struct timeval tv = { 0, 0 };
-
-	if (left > 0) {
-		tv.tv_sec = (time_t)(left / 1000);
-		tv.tv_usec = (suseconds_t)(left % 1000 * 1000);
-	}
-	if (s->event == NULL)
-		s->event = event_new(s->server->base, -1, 0, on_event, s);
-	if (s->event == NULL || event_del(s->event) < 0 ||
-	    event_assign(s->event, s->server->base, what != 0 ? s->fd : -1,
-		what, on_event, s) < 0 ||
-	    event_add(s->event, &tv) < 0)
+	if (!visitor_watch(
+		&s->event, s->server, s->fd, what, s->deadline_ms, on_event, s))
 		session_free(s);
 }
 
@@ -253,16 +242,12 @@ on_event(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
-over_limit(struct server *server, int fd, uid_t uid)
+turn_away(int fd)
 {
 	static const char busy[] =
 	    "version=1\nstatus=error\nkind=retry\n"
 	    "text=the agent has too many connections, or this uid has\n\n";
-	struct log_line l = log_event(LOG_WARNING, "too-many-connections");
 
-	log_int(&l, "uid", uid);
-	log_int(&l, "connections", server->sessions);
-	log_send(&l);
 	(void)send(fd, busy, sizeof(busy) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
 	close_politely(fd);
 }
@@ -270,18 +255,16 @@ over_limit(struct server *server, int fd, uid_t uid)
 void
 session_start(struct server *server, int fd)
 {
-	struct peer peer = { (uid_t)-1, (gid_t)-1, 0 };
 	struct session *s;
+	struct peer peer;
 
-	if (!peer_of(fd, &peer) ||
-	    server->sessions >= server->config->max_connections ||
-	    !peer_count_in(peer.uid, server->config->max_connections_per_uid)) {
-		over_limit(server, fd, peer.uid);
+	if (!visitor_admit(server, fd, &peer)) {
+		turn_away(fd);
 		return;
 	}
 	if ((s = calloc(1, sizeof(*s))) == NULL) {
-		peer_count_out(peer.uid);
 		(void)close(fd);
+		visitor_leave(server, &peer);
 		return;
 	}
 	s->server = server;
@@ -290,7 +273,6 @@ session_start(struct server *server, int fd)
 	s->deadline_ms = clock_now_ms() + SESSION_READ_MS;
 	buf_init(&s->in, WIRE_MAX_BYTES + READ_STEP);
 	buf_init(&s->out, SESSION_OUT_MAX);
-	server->sessions++;
 	/* Nearly always the request is there already. */
 	read_some(s);
 }
