@@ -263,6 +263,19 @@ def test_sendmail_gives_no_token_to_anybody(anna, sendmail):
     assert "AUTH XOAUTH2 " not in said and "Deferred" in said
 
 
+def test_sendmail_without_agent(sendmail, tmp_path):
+    assert "Deferred: Temporary AUTH failure" in sendmail.send(agent=tmp_path)
+
+
+def test_sendmail_refused(anna, sendmail):
+    """It goes on without a login, as the page warns."""
+    entry = anna.configuration("authinfo", "sendmail-authinfo")
+    sendmail.map("authinfo", entry.replace("mailtoken:", "bad"))
+    text = sendmail.send()
+    sendmail.map("authinfo", entry)
+    assert "535 5.7.8" in text and "530 5.7.0 Authentication" in text
+
+
 # Tokens as long as Entra ID's
 
 @pytest.fixture
@@ -275,10 +288,10 @@ def long_token(world, anna):
 
 
 def test_long_tokens(anna, etpan, sendmail, long_token):
-    """Whom they fit, and that sendmail, which cuts them, keeps the mail."""
+    """Whom they fit; sendmail cuts them."""
     assert len(long_token) >= LONG
     assert Mbsync(anna).run().returncode == 0
     assert etpan(XOAUTH2, "mailtoken:").returncode == 0
     assert "\nAuthenticated.\n" in trial(anna, "imtest", {})
     text = sendmail.send()
-    assert "AUTH XOAUTH2 " in text and "Sent" not in text
+    assert "AUTH XOAUTH2 " in text and "530 5.7.0 Authentication" in text

@@ -75,11 +75,12 @@ ESASL_PATH={PLACE}/sasl
                        check=True, timeout=30, cwd=self.directory)
         (self.directory / f"{name}.db").chmod(0o600)
 
-    def send(self) -> str:
+    def send(self, agent=None) -> str:
+        """agent: the directory of its socket."""
         done = subprocess.run(
             ["unshare", "--uts", "--mount", "--propagation",
              imap._propagation(), "sh", "-euc", INSIDE, "sh", PLACE,
-             self.who.world.socket.parent, self.programs / "sendmail",
+             agent or self.who.world.socket.parent, self.programs / "sendmail",
              "-C", f"{PLACE}/sendmail.cf", "-v", "-odi", "-f", USER,
              "inbox@fabrikam.example"], input="Subject: by sendmail\n\nHello.\n",
             text=True, timeout=60, cwd=self.directory, errors="replace",
