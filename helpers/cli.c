@@ -175,8 +175,9 @@ cli_account(struct cli *c, const char *name)
 		    WIRE_ACCOUNT_MAX);
 	else if (cli_config(c) != NULL &&
 		 (a = config_account(c->config, name)) == NULL)
-		cli_say("there is no account %s: add [account %s] to %s", name,
-		    name, c->conf_path);
+		cli_say("there is no account %s in %s: mailtoken add %s, or "
+			"correct the name",
+		    name, c->conf_path, name);
 	return a;
 }
 

@@ -157,9 +157,9 @@ find_account(struct session *s)
 	l = accounts_find(s->server->accounts, s->what.account);
 	if (l == NULL) {
 		(void)diag_set(&d, DIAG_CONFIG,
-		    "there is no account %s: add [account %s] to %s and run "
-		    "mailtoken reload",
-		    s->what.account, s->what.account, s->server->config->path);
+		    "there is no account %s in %s: mailtoken add %s, or "
+		    "correct the name",
+		    s->what.account, s->server->config->path, s->what.account);
 		fail(s, &d);
 	}
 	return l;
