@@ -256,10 +256,10 @@ static const struct advice local_texts[] = {
 	/* Postfix and libsasl2 */
 	{ "No worthy mechs found", CONFIG,
 	    "libsasl2 found no mechanism that it has, that the server offers and that the settings allow",
-	    "is libxoauth2.so in the directory of sasl2? smtp_sasl_tls_security_options = noanonymous, smtp_tls_security_level = encrypt, smtp_sasl_mechanism_filter = xoauth2" },
+	    "is libxoauth2.so in the directory of sasl2? smtp_sasl_tls_security_options = noanonymous, smtp_tls_security_level = secure, smtp_sasl_mechanism_filter = xoauth2" },
 	{ "no mechanism available", CONFIG,
 	    "libsasl2 found no mechanism that it has, that the server offers and that the settings allow",
-	    "is libxoauth2.so in the directory of sasl2? smtp_sasl_tls_security_options = noanonymous, smtp_tls_security_level = encrypt, smtp_sasl_mechanism_filter = xoauth2" },
+	    "is libxoauth2.so in the directory of sasl2? smtp_sasl_tls_security_options = noanonymous, smtp_tls_security_level = secure, smtp_sasl_mechanism_filter = xoauth2" },
 	{ "Unable to find a callback", CONFIG,
 	    "an XOAUTH2 plugin failed without saying why; mailtoken's always says it",
 	    "remove other XOAUTH2 plugins from the directory of sasl2: ls /usr/lib/*/sasl2" },
