@@ -187,6 +187,12 @@ def test_one_container_starts_again(host, one):
     assert made.process.popen.returncode != 0
 
 
+def said(host, made, words: str):
+    """It is in the log, and in the page's table of what a log may say."""
+    assert words in made.text()
+    assert words in host.page.text.split("## When it does not start")[1]
+
+
 @pytest.fixture(scope="module")
 def two(host):
     """B: the agent beside Postfix."""
@@ -229,6 +235,7 @@ def test_sidecar_away(host, two):
     assert made["agent"].stop() == 0
     host.send(image, "while it was away", sender=ACCOUNT)
     made["postfix"].wait("status=deferred")
+    said(host, made["postfix"], "the agent does not answer at")
     made["agent"].start()
     until(lambda: made["agent"].text().count("event=ready") == 2, 20,
           "the agent")
@@ -253,6 +260,32 @@ def test_postfix_alone(host):
     nothing_can_be_written(made)
     made.stop()
     host.nothing_leaked(made)
+
+
+@pytest.mark.parametrize("what, words", [
+    ("state", "belongs to uid"), ("key", "lets others use it")])
+def test_wrong_owners(host, two, what, words):
+    """What the page's last table names is what is said."""
+    image, made = two
+    service = dict(made["agent"].service)
+    service["entrypoint"] = ["mailtokend", "-f"]
+    volumes = host.lab.directory / f"wrong-{what}"
+    volumes.mkdir()
+    for name in ("state", "socket"):
+        (volumes / name).mkdir(mode=0o700)
+        os.chown(volumes / name, 8125, 8125)
+    if what == "state":
+        os.chown(volumes / "state", 0, 0)      # as engines make them
+        (volumes / "state").chmod(0o755)
+    else:
+        host.file("agent.conf", host.configuration("agent.conf").replace(
+            "/run/keys", "/run/secrets"), 0o644)
+    agent = container.Container(image, f"wrong-agent-{what}", service,
+                                host.files, volumes)
+    host.lab.ends.callback(agent.stop)
+    agent.start()
+    agent.wait(words)
+    said(host, agent, words)
 
 
 def test_kubernetes(host):
