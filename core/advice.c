@@ -9,9 +9,9 @@
 #include "quote.h"
 #include "wire.h"
 
-#define LOOP_DETECTED  50196 /* what a throttled user flow hears */
-#define LOOP_WAIT_S    120   /* until Entra lets go, as users report */
-#define GUID_LEN       36
+#define LOOP_DETECTED 50196 /* what a throttled user flow hears */
+#define LOOP_WAIT_S   120   /* until Entra lets go, as users report */
+#define GUID_LEN      36
 /* What "account NAME: " leaves of a diag. */
 #define SENTENCE_MAX                                               \
 	(sizeof(((struct diag *)0)->text) - sizeof("account : ") - \

@@ -6,7 +6,7 @@
 #include "form.h"
 #include "quote.h"
 
-#define COUNT(a)       (sizeof(a) / sizeof((a)[0]))
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 static const struct speech speeches[] = {
 	{ SERVICE_SMTP, "smtp", "smtps", 587, 0, 465, "AUTH ", "MAIL FROM:" },
