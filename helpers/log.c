@@ -89,7 +89,9 @@ log_send(struct log_line *l)
 {
 	if (!to_stderr) {
 		syslog(l->priority, "%s", l->text);
-		return;
+		/* Who has just typed the command is not looking there. */
+		if (l->priority != LOG_CRIT || !isatty(STDERR_FILENO))
+			return;
 	}
 	l->text[l->len] = '\n';
 	/* A log that nobody reads is no reason to stop serving tokens. */

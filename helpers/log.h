@@ -14,7 +14,8 @@
 #include <stdint.h>
 #include <syslog.h>
 
-/* stderr_wanted: lines go to standard error instead of syslog. */
+/* stderr_wanted: lines go to standard error instead of syslog; those of
+ * LOG_CRIT also do if that is a terminal. */
 void log_open(const char *program, bool stderr_wanted);
 
 /* A line under construction; a value of its scope, nothing to free. */

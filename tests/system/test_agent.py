@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 
+import pexpect
 import pytest
 
 from lab import wire
@@ -100,6 +101,17 @@ def test_bad_configuration_is_refused_at_reload(served):
     assert agent.do("token", ACCOUNT).strip()
     agent.write_text(good)
     agent.do("reload")
+
+
+def test_a_person_sees_why_it_does_not_start(tmp_path):
+    """Without -f the log is syslog's, which nobody looks at just then."""
+    child = pexpect.spawn(str(BUILD / "mailtokend"),
+                          ["-c", str(tmp_path / "absent.conf")],
+                          timeout=20, encoding="utf-8")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == EX_CONFIG
+    assert "cannot-start" in child.before and "mailtoken add" in child.before
 
 
 def test_removed_account_is_no_longer_served(served):
