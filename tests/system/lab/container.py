@@ -188,8 +188,9 @@ class Container:
     def run(self, *argv) -> subprocess.CompletedProcess:
         """docker exec."""
         return subprocess.run(
-            ["nsenter", f"--target={self.pid}", "--mount", "--pid", "--ipc",
-             "env", "-i", f"PATH={PATH}", *map(str, argv)],
+            # --root: what is mounted need not begin at our root, in a chroot.
+            ["nsenter", f"--target={self.pid}", "--mount", "--root", "--pid",
+             "--ipc", "env", "-i", f"PATH={PATH}", *map(str, argv)],
             stdin=subprocess.DEVNULL, capture_output=True, text=True,
             timeout=30)
 
