@@ -14,7 +14,7 @@ GET_S = 10          # the plugin waits no longer for the agent
 
 # Mode of the token endpoint, what the log must say besides the account.
 FAULTS = [
-    ("hang", "not answered"),
+    ("hang", "not answered yet|no answer within"),
     ("500", "500"),
     ("429", "429"),
     ("html", "JSON"),
