@@ -37,14 +37,50 @@ certificate_text(
 	    f->host, words, f->ca_file != NULL ? " by ca_file" : "");
 }
 
+/* A proxy that does not let us through says so by a status of its own. */
+static int
+proxy_text(const struct http_failure *f, long status, struct diag *ret)
+{
+	if (status == 407)
+		return diag_set(ret, DIAG_CONFIG,
+		    "%s: the proxy wants a login (status 407): have it let "
+		    "this through, or put user and password into https_proxy",
+		    f->host);
+	if (status == 403 || status == 405)
+		return diag_set(ret, DIAG_CONFIG,
+		    "%s: the proxy forbids it (status %ld): have it let this "
+		    "through",
+		    f->host, status);
+	return diag_set(ret, DIAG_RETRY,
+	    "%s: the proxy cannot reach it (status %ld)", f->host, status);
+}
+
+/* Either side may be the first to say that the other is too old. */
+static bool
+is_old_tls(const struct http_failure *f, const char *words)
+{
+	return f->rc == CURLE_SSL_CONNECT_ERROR &&
+	       (strstr(words, "protocol version") != NULL ||
+		   strstr(words, "unsupported protocol") != NULL);
+}
+
 /* Why libcurl gave up, and who can do something about it. */
 int
 http_failure_text(const struct http_failure *f, struct diag *ret)
 {
 	const char *words =
 	    *f->error != '\0' ? f->error : curl_easy_strerror(f->rc);
-	long err = 0;
+	long err = 0, status = 0;
 
+	(void)curl_easy_getinfo(f->easy, CURLINFO_HTTP_CONNECTCODE, &status);
+	if (status >= 300)
+		return proxy_text(f, status, ret);
+	if (is_old_tls(f, words))
+		return diag_set(ret, DIAG_CONFIG,
+		    "%s: it speaks no TLS 1.2 or newer, and older TLS is not "
+		    "safe: have the server, or the proxy before it, renewed: "
+		    "%s",
+		    f->host, words);
 	switch ((int)f->rc) {
 	case CURLE_OUT_OF_MEMORY:
 		return diag_nomem(ret);
