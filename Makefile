@@ -7,7 +7,8 @@
 #   make sanitize   unit tests and short fuzz runs under ASan and UBSan
 #   make fuzz       every fuzzer for FUZZ_SECONDS
 #   make bench      the benchmarks of docs/PERFORMANCE.md (root)
-#   make install    DESTDIR, PREFIX and SYSCONFDIR are honoured
+#   make install    DESTDIR, PREFIX and SYSCONFDIR are honoured; APPARMORDIR
+#                   and SELINUXDIR say where the policies go
 #   make clean
 
 VERSION	:= $(shell cat VERSION)
@@ -28,6 +29,10 @@ DOCDIR	= $(PREFIX)/share/doc/mailtoken
 SHAREDIR	= $(PREFIX)/share
 UNITDIR	?= $(if $(filter /usr,$(PREFIX)),/lib/systemd/system,/etc/systemd/system)
 USERUNITDIR ?= $(if $(filter /usr,$(PREFIX)),/usr/lib/systemd/user,/etc/systemd/user)
+# Policies lie among the documents, where nothing loads them, unless told
+# otherwise: APPARMORDIR=/etc/apparmor.d.
+APPARMORDIR ?= $(DOCDIR)/apparmor
+SELINUXDIR ?= $(DOCDIR)/selinux
 SASLDIR	?= $(shell $(PKG) --variable=libdir libsasl2)/sasl2
 # From dovecot-dev; without it everything but Dovecot's modules is built.
 DOVECOT_CONFIG ?= $(wildcard /usr/lib/dovecot/dovecot-config)
@@ -72,6 +77,10 @@ DOVECOT	= lib95_mailtoken_plugin.so lib96_mailtoken_submission_plugin.so \
 	  $(shell grep -qs 'ABI_VERSION "2\.3\.' $(DOVECOT_INCLUDE)/config.h || \
 	    echo settings/libmailtoken_settings.so)
 endif
+
+APPARMOR = usr.sbin.mailtokend usr.bin.mailtoken abstractions/mailtoken \
+	  abstractions/postfix-common.d/mailtoken \
+	  abstractions/dovecot-common.d/mailtoken
 
 PRODUCTS = $(BUILD)/libxoauth2.so $(BUILD)/libmailtoken.so.0 \
 	  $(BUILD)/mailtokend $(BUILD)/mailtoken \
@@ -311,6 +320,13 @@ install: all
 	    chmod 644 $(DESTDIR)$(USERUNITDIR)/$$u; done
 	install -m 644 helpers/sysusers.conf \
 	    $(DESTDIR)/usr/lib/sysusers.d/mailtoken.conf
+	set -e; for p in $(APPARMOR); do \
+	    install -d $(DESTDIR)$(APPARMORDIR)/$$(dirname $$p); \
+	    sed 's|@SBINDIR@|$(SBINDIR)|; s|@BINDIR@|$(BINDIR)|; s|@SYSCONFDIR@|$(SYSCONFDIR)|' \
+	        apparmor/$$p >$(DESTDIR)$(APPARMORDIR)/$$p; \
+	    chmod 644 $(DESTDIR)$(APPARMORDIR)/$$p; done
+	install -d $(DESTDIR)$(SELINUXDIR)
+	install -m 644 selinux/mailtoken.* $(DESTDIR)$(SELINUXDIR)/
 
 clean:
 	rm -rf $(BUILD)

@@ -1,0 +1,141 @@
+"""The policies for AppArmor and SELinux, compiled by Debian's own tools.
+
+Kernels with neither are common where tests run: what is compiled here is
+loaded nowhere."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from lab.installed import install
+
+APPARMOR = Path("/etc/apparmor.d")
+SELINUX_MAKEFILE = Path("/usr/share/selinux/devel/Makefile")
+PROFILE = """\
+abi <abi/3.0>,
+include <tunables/global>
+profile host /usr/lib/host {{
+  include <abstractions/base>
+  include <abstractions/{}>
+}}
+"""
+
+
+def run(*argv, **kw) -> str:
+    done = subprocess.run([str(a) for a in argv], timeout=60, text=True,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, **kw)
+    assert done.returncode == 0, (argv, done.stdout)
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return install(tmp_path_factory.mktemp("root"))
+
+
+@pytest.fixture(scope="module")
+def apparmor(root):
+    """/etc/apparmor.d as it is with ours in it."""
+    made = root / APPARMOR.relative_to("/")
+    for name in "abi", "abstractions", "tunables":
+        shutil.copytree(APPARMOR / name, made / name, dirs_exist_ok=True)
+    return made
+
+
+def parse(base: Path, profile: Path, *options) -> str:
+    """Compiles a profile and loads it nowhere, as on a kernel that has all
+    that AppArmor's own programs know."""
+    return run("apparmor_parser", "-Q", "-K", "-T", "--base", base, *options,
+               profile)
+
+
+@pytest.mark.parametrize("name", ["usr.sbin.mailtokend", "usr.bin.mailtoken"])
+def test_apparmor_profile(apparmor, name):
+    profile = apparmor / name
+    assert "@SBINDIR@" not in profile.read_text()
+    parse(apparmor, profile)
+    # Its place is the program's, and its rules are those of the installed one.
+    program = "/" + name.replace(".", "/")
+    assert name.split(".")[-1] in parse(apparmor, profile, "-N").splitlines()
+    assert f"{program} mr," in profile.read_text()
+
+
+def test_apparmor_refuses_what_is_wrong(apparmor, tmp_path):
+    bad = tmp_path / "bad"
+    bad.write_text((apparmor / "usr.sbin.mailtokend").read_text().replace(
+        "rwk,", "rwq,"))
+    with pytest.raises(AssertionError, match="rror"):
+        parse(apparmor, bad)
+
+
+@pytest.mark.parametrize("abstraction, sockets", [
+    ("postfix-common", ["@{run}/mailtoken/*.sock rw,",
+                        "/{var/spool/postfix/,}run/mailtoken/*.sock rw,"]),
+    ("dovecot-common", ["@{run}/mailtoken/*.sock rw,"]),
+    ("mailtoken", ["@{run}/mailtoken/*.sock rw,"])])
+def test_apparmor_lets_mail_servers_connect(apparmor, tmp_path, abstraction,
+                                            sockets):
+    """Debian's profiles for Postfix and Dovecot include these."""
+    host = tmp_path / "host"
+    host.write_text(PROFILE.format(abstraction))
+    parse(apparmor, host)
+    whole = parse(apparmor, host, "-p")
+    for socket in sockets:
+        assert socket in whole
+    assert "/var/lib/mailtoken" not in whole and "/etc/mailtoken" not in whole
+
+
+@pytest.fixture(scope="module")
+def selinux(root, tmp_path_factory):
+    """Where the module was compiled."""
+    directory = tmp_path_factory.mktemp("selinux")
+    shutil.copytree(root / "usr/share/selinux/mailtoken", directory,
+                    dirs_exist_ok=True)
+    run("make", "NAME=default", "-f", SELINUX_MAKEFILE, "mailtoken.pp",
+        cwd=directory)
+    return directory
+
+
+def test_selinux_module(selinux):
+    module, contexts = selinux / "mod", selinux / "fc"
+    run("semodule_unpackage", selinux / "mailtoken.pp", module, contexts)
+    assert module.stat().st_size > 10000
+    assert "mailtokend_state_t" in contexts.read_text()
+
+
+def test_selinux_who_may_connect(selinux):
+    """As it is after all macros: those to the agent, and nobody to state or
+    configuration but the agent and systemd."""
+    text = re.sub(r"(?m)^#.*\n", "",
+                  (selinux / "tmp/mailtoken.tmp").read_text())
+    may = set(re.findall(
+        r"allow (\w+) mailtokend_t:unix_stream_socket connectto", text))
+    assert {"postfix_smtp_t", "postfix_master_t", "dovecot_t",
+            "dovecot_auth_t", "userdomain"} <= may
+    for kept in "mailtokend_state_t", "mailtokend_etc_t":
+        touch = set(re.findall(rf"allow (\w+) {kept}:file", text))
+        assert touch == {"mailtokend_t", "init_t"}, kept
+
+
+@pytest.mark.parametrize("path, context", [
+    ("/usr/sbin/mailtokend", "mailtokend_exec_t"),
+    ("/usr/local/sbin/mailtokend", "mailtokend_exec_t"),
+    ("/etc/mailtoken/mailtoken.conf", "mailtokend_etc_t"),
+    ("/etc/mailtoken/seal.key", "mailtokend_etc_t"),
+    ("/var/lib/mailtoken/relay@contoso.example.grant", "mailtokend_state_t"),
+    ("/run/mailtoken/agent.sock", "mailtokend_runtime_t"),
+    ("/var/spool/postfix/run/mailtoken/agent.sock", "mailtokend_runtime_t"),
+    ("/usr/lib/systemd/system/mailtokend.service", "mailtokend_unit_t"),
+    ("/usr/bin/mailtoken", None),
+    ("/etc/mailtokend", None)])
+def test_selinux_label(selinux, path, context):
+    """The last expression that matches is taken, as by restorecon."""
+    found = None
+    for line in (selinux / "mailtoken.fc").read_text().splitlines():
+        if line and re.fullmatch(line.split()[0], path):
+            found = re.search(r"object_r:(\w+)", line)[1]
+    assert found == context
