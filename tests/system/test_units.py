@@ -28,8 +28,10 @@ def units(tmp_path_factory):
     root = install(tmp_path_factory.mktemp("root"))
     for directory in SYSTEM, USER:
         for unit in (root / directory).iterdir():
-            unit.write_text(unit.read_text().replace(
-                "/usr/sbin/mailtokend", str(root / "usr/sbin/mailtokend")))
+            text = unit.read_text()
+            for program in "/usr/sbin/mailtokend", "/usr/bin/mailtoken":
+                text = text.replace(f"{program} ", f"{root}{program} ")
+            unit.write_text(text)
     return root
 
 
