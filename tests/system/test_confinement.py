@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.installed import install
+from lab.agent import BUILD
+from lab.installed import ROOT, install
 
 APPARMOR = Path("/etc/apparmor.d")
 SELINUX_MAKEFILE = Path("/usr/share/selinux/devel/Makefile")
@@ -87,6 +88,32 @@ def test_apparmor_lets_mail_servers_connect(apparmor, tmp_path, abstraction,
     for socket in sockets:
         assert socket in whole
     assert "/var/lib/mailtoken" not in whole and "/etc/mailtoken" not in whole
+
+
+def test_apparmor_additions_of_the_page(apparmor, tmp_path):
+    """What docs/security.md says that a host may need besides."""
+    page = (ROOT / "docs/security.md").read_text()
+    block = re.search(r"local/usr\.sbin\.mailtokend`:\n\n((?:    .+\n)+)", page)
+    base = tmp_path / "apparmor.d"
+    shutil.copytree(apparmor, base)
+    local = base / "local/usr.sbin.mailtokend"
+    local.parent.mkdir(exist_ok=True)
+    local.write_text(block[1])
+    parse(base, base / "usr.sbin.mailtokend")
+    assert "/usr/bin/vault mrix," in parse(
+        base, base / "usr.sbin.mailtokend", "-p")
+
+
+def test_commands_of_the_page():
+    """Each `mailtoken COMMAND` of docs/security.md is one."""
+    page = (ROOT / "docs/security.md").read_text()
+    named = set(re.findall(r"(?:^    |`)mailtoken (\w+)", page, re.M))
+    known = run(BUILD / "mailtoken", "completion", "bash")
+    assert {"revoke", "logout", "refresh"} <= named
+    # That one may still have to come.
+    later = {"rekey"} - set(re.findall(r"\brekey\b", known))
+    assert not [word for word in named - later
+                if not re.search(rf"\b{word}\b", known)]
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import pytest
 
 from lab import idp
 from lab.agent import EX_OK
-from lab.installed import install
+from lab.installed import ROOT, install
 from lab.lab import ACCOUNT
 
 SYSTEM, USER = "lib/systemd/system", "usr/lib/systemd/user"
@@ -70,6 +70,22 @@ def test_what_verify_would_say(units, tmp_path):
     shutil.copy(units / SYSTEM / "mailtokend.socket", tmp_path)
     said = analyze("--man=no", "verify", unit.name, path=tmp_path).stdout
     assert "ProtectHouse" in said
+
+
+def test_drop_ins_of_the_page(units, tmp_path):
+    """What docs/security.md says to add: systemd knows each line of it."""
+    page = (ROOT / "docs/security.md").read_text()
+    part = page[page.index("### systemd"):page.index("### AppArmor")]
+    lines = [line for row in re.findall(r"^\|.*", part, re.M)
+             for line in re.findall(r"`([A-Z]\w+=[^`]*)`", row)]
+    assert len(lines) > 8
+    name = "mailtokend.service"
+    path = tmp_path / "units"
+    shutil.copytree(units / SYSTEM, path)
+    with open(path / name, "a", encoding="ascii") as unit:
+        unit.write("\n[Service]\n" + "\n".join(lines) + "\n")
+    done = analyze("--man=no", "verify", name, path=path)
+    assert (done.returncode, done.stdout) == (EX_OK, "")
 
 
 def exposure(unit: Path):
@@ -159,6 +175,9 @@ def test_the_sandbox_has_all_that_is_called(units, shared_lab):
     assert agent.process.popen.wait(15) == EX_OK
     made = set(re.findall(r"^\d+ +(\w+)\(", trace.read_text(), re.M))
     assert {"execve", "socket", "accept4", "fsync", "flock"} <= made
+    # Nothing on the network: the resolver binds AF_NETLINK, to no port.
+    bound = set(re.findall(r"bind\(\d+, {sa_family=(\w+)", trace.read_text()))
+    assert "AF_UNIX" in bound and bound <= {"AF_UNIX", "AF_NETLINK"}
     may = allowed(units / SYSTEM / "mailtokend.service")
     assert "read" in may and "mount" not in may and "nice" not in may
     assert made - may - BY_ROOT == set()
