@@ -59,7 +59,8 @@ CORE	= $(CORE_PLUGIN) socketmap form json grant_type cloud provider \
 	  config_text config config_user quote advice_table advice_texts advice oauth2 jwt \
 	  token_facts token_check exchange_online mail_dialogue device \
 	  authorization arc_key managed_identity credential config_check \
-	  seal fernet proxy_config import_file grant archive store refresh \
+	  seal keyring fernet proxy_config import_file grant archive \
+	  sealed_grant state_dir store sealing refresh \
 	  http_failure http_url http token_request renew
 
 LIBS_CORE   = libcurl json-c libevent libcrypto
@@ -150,6 +151,7 @@ $(UNIT): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libcore.a
 	    $(shell $(PKG) --libs $(LIBS_CORE) cmocka)
 # The calls that reach the disk fail or never return.
 $(BUILD)/tests/unit/test_store: TESTLINK = -Wl,--wrap=openat,--wrap=write,--wrap=fsync,--wrap=renameat,--wrap=fstatfs
+$(BUILD)/tests/unit/test_sealing: TESTLINK = -Wl,--wrap=openat,--wrap=write,--wrap=fsync,--wrap=renameat,--wrap=renameat2
 $(BUILD)/tests/unit/test_renew: TESTLINK = -Wl,--wrap=renameat
 # A kernel without pidfds.
 $(BUILD)/tests/unit/test_command: TESTLINK = -Wl,--wrap=syscall
@@ -310,7 +312,7 @@ install: all
 	install -d $(DESTDIR)$(UNITDIR) $(DESTDIR)/usr/lib/sysusers.d
 	set -e; for u in mailtokend.service mailtokend.socket \
 	    mailtokend-postfix.socket mailtokend-socketmap.socket; do \
-	    sed 's|@SBINDIR@|$(SBINDIR)|; s|@SYSCONFDIR@|$(SYSCONFDIR)|' \
+	    sed 's|@SBINDIR@|$(SBINDIR)|; s|@BINDIR@|$(BINDIR)|; s|@SYSCONFDIR@|$(SYSCONFDIR)|' \
 	        helpers/$$u > $(BUILD)/$$u; \
 	    install -m 644 $(BUILD)/$$u $(DESTDIR)$(UNITDIR)/; done
 	install -d $(DESTDIR)$(USERUNITDIR)

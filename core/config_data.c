@@ -1,6 +1,7 @@
 #include "config_data.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -17,6 +18,7 @@
 #define POSTFIX_QUEUE  "/var/spool/postfix"
 #define DEFAULT_STATE  "/var/lib/mailtoken"
 #define DEFAULT_USER   "mailtoken"
+#define SEAL_KEY       "seal.key"
 
 struct account_index {
 	struct account *account;
@@ -30,6 +32,26 @@ set_state_dir(const struct setting_into *into, const struct setting *s,
 {
 	((struct config *)into->object)->state_default = false;
 	return setting_path(into, s, value, reterr);
+}
+
+/* A command is for secrets that are read once in a while, not this one. */
+static int
+set_seal_key(const struct setting_into *into, const struct setting *s,
+    const char *value, struct diag *reterr)
+{
+	struct secret_ref *slot = setting_field(into, s);
+	struct secret_ref ref = { SECRET_REF_NONE, NULL, 0 };
+
+	if (strcmp(value, "none") != 0 &&
+	    (strncmp(value, "command:", 8) == 0 ||
+		secret_ref_parse(value, &ref, reterr) < 0))
+		return reterr->kind == DIAG_NOMEM ?
+			   -1 :
+			   diag_set(reterr, DIAG_CONFIG,
+			       "must be file:/PATH, credential:NAME or none");
+	secret_ref_free(slot);
+	*slot = ref;
+	return 0;
 }
 
 static int
@@ -53,6 +75,7 @@ const struct setting agent_settings[] = {
 	{ "socketmap_answer", set_answer, IN(socketmap_tokens), 0, 0 },
 	{ "idle_exit", setting_seconds, IN(idle_exit_s), 1, 86400 },
 	{ "state_dir", set_state_dir, IN(state_dir), 0, 0 },
+	{ "seal_key", set_seal_key, IN(seal_key), 0, 0 },
 	{ "user", setting_word, IN(user), 0, 0 },
 	{ "admin", setting_rules, IN(admin), 0, 0 },
 	{ "http_timeout", setting_seconds, IN(http_timeout_s), 1, 120 },
@@ -101,9 +124,22 @@ config_free(struct config *c)
 	words_free(&c->socketmap);
 	free(c->path);
 	free(c->state_dir);
+	secret_ref_free(&c->seal_key);
 	free(c->user);
 	rules_free(&c->admin);
 	free(c);
+}
+
+/* Beside the configuration: a user's own is in the user's folder. */
+static char *
+default_seal_key(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *key;
+	int n = asprintf(&key, "%.*s" SEAL_KEY,
+	    slash != NULL ? (int)(slash + 1 - path) : 0, path);
+
+	return n < 0 ? NULL : key;
 }
 
 struct config *
@@ -121,7 +157,10 @@ config_new(const char *path)
 	c->state_dir = strdup(DEFAULT_STATE);
 	c->state_default = true;
 	c->user = strdup(DEFAULT_USER);
-	if (c->path == NULL || c->state_dir == NULL || c->user == NULL)
+	c->seal_key =
+	    (struct secret_ref){ SECRET_REF_FILE, default_seal_key(path), 0 };
+	if (c->path == NULL || c->state_dir == NULL || c->user == NULL ||
+	    c->seal_key.name == NULL)
 		config_unref(&c);
 	return c;
 }

@@ -12,6 +12,7 @@
 #include "account.h"
 #include "diag.h"
 #include "rules.h"
+#include "secret_ref.h"
 #include "setting.h"
 
 struct config {
@@ -25,6 +26,8 @@ struct config {
 	int64_t idle_exit_s;	/* 0: never; only if systemd made the sockets */
 	char *state_dir;	/* default /var/lib/mailtoken */
 	bool state_default;	/* not given: the default */
+	struct secret_ref seal_key;	/* of the state; default: seal.key
+				 * beside the file; kind NONE: not sealed */
 	char *user;		/* to become if started as root; "mailtoken" */
 	struct rules admin;	/* besides root and the agent's own uid */
 	int64_t http_timeout_s;	/* of one request; default 20 */

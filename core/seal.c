@@ -68,6 +68,33 @@ check(const struct secret *key, size_t context_len, size_t len,
 	return 0;
 }
 
+int
+seal_key_id(
+    const struct secret *key, char ret[SEAL_ID_LEN + 1], struct diag *reterr)
+{
+	static const char label[] = "mailtoken seal key id",
+			  hex[] = "0123456789abcdef";
+	unsigned char text[sizeof(label) + SEAL_KEY_BYTES];
+	unsigned char digest[EVP_MAX_MD_SIZE];
+	bool ok;
+
+	if (check(key, 0, 0, reterr) < 0)
+		return -1;
+	memcpy(text, label, sizeof(label));
+	memcpy(text + sizeof(label), key->ptr, SEAL_KEY_BYTES);
+	ok = EVP_Digest(text, sizeof(text), digest, NULL, EVP_sha256(), NULL) ==
+	     1;
+	secret_erase(text, sizeof(text));
+	if (!ok) {
+		ERR_clear_error();
+		return diag_nomem(reterr);
+	}
+	for (size_t i = 0; i < SEAL_ID_LEN; i++)
+		ret[i] = hex[digest[i / 2] >> (i % 2 == 0 ? 4 : 0) & 15];
+	ret[SEAL_ID_LEN] = '\0';
+	return 0;
+}
+
 /*
  * One pass in either direction: n bytes from in to out, which have the same
  * length in GCM, and the context.

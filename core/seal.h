@@ -15,6 +15,7 @@
 #define SEAL_KEY_BYTES	32
 #define SEAL_SALT_BYTES	16
 #define SEAL_OVERHEAD	28	/* nonce and tag */
+#define SEAL_ID_LEN	16	/* hexadecimal digits */
 
 /*
  * N = 2^17, r = 8, p = 1: 128 MiB for a moment.  ret becomes SEAL_KEY_BYTES.
@@ -25,6 +26,13 @@ int seal_key_from_passphrase(const struct secret *passphrase,
 	struct diag *reterr);
 /* Bytes that nobody can guess.  -1 with *reterr. */
 int seal_random(void *bytes, size_t n, struct diag *reterr);
+
+/*
+ * A name for a key, from which nobody gets the key: what is sealed can say
+ * with which.  -1 with *reterr (CONFIG, NOMEM).
+ */
+int seal_key_id(const struct secret *key, char ret[SEAL_ID_LEN + 1],
+	struct diag *reterr);
 
 /*
  * Appends nonce, ciphertext and tag of text to *ret.  context is bound to it

@@ -2,109 +2,29 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "buf.h"
 #include "cleanup.h"
 #include "regfile.h"
+#include "sealed_grant.h"
+#include "state_dir.h"
 #include "wire.h"
 
 #define NAME_MAX_    (WIRE_ACCOUNT_MAX + sizeof("..grant.new"))
 #define LOCK_POLL_MS 50
 
-#define N(table) (sizeof(table) / sizeof((table)[0]))
-
-/* Where neither flock(2) nor rename(2) means the same on two hosts. */
-static const struct {
-	unsigned long magic;
-	const char *name;
-} network_fs[] = {
-	{ NFS_SUPER_MAGIC, "NFS" },
-	{ SMB_SUPER_MAGIC, "SMB" },
-	{ 0xff534d42, "CIFS" },
-	{ 0xfe534d42, "SMB2" },
-	{ AFS_SUPER_MAGIC, "AFS" },
-	{ 0x6b414653, "AFS" },
-	{ CODA_SUPER_MAGIC, "Coda" },
-	{ 0x00c36400, "Ceph" },
-};
-
-/* errno, as a kind and with what cures it. */
+/* Of a file in the directory. */
 static int
 sys(struct diag *reterr, const struct store *s, const char *name,
     const char *doing)
 {
-	int e = errno;
-
-	switch (e) {
-	case ENOMEM:
-		return diag_nomem(reterr);
-	case EACCES:
-	case EPERM:
-		return diag_set(reterr, DIAG_CONFIG,
-		    "%s/%s: cannot %s: %s; it must belong to uid %u, run: "
-		    "chown -R %u:%u %s",
-		    s->dir, name, doing, strerror(e), (unsigned)s->uid,
-		    (unsigned)s->uid, (unsigned)s->gid, s->dir);
-	case EROFS:
-		return diag_set(reterr, DIAG_CONFIG,
-		    "%s/%s: cannot %s: %s; the state directory must be "
-		    "writable (see ReadWritePaths= if a unit starts this)",
-		    s->dir, name, doing, strerror(e));
-	case ELOOP:
-		return diag_set(reterr, DIAG_CONFIG,
-		    "%s/%s: is a symbolic link; put the file itself there",
-		    s->dir, name);
-	case ENOENT:
-	case ENOTDIR:
-	case EISDIR:
-		return diag_set(reterr, DIAG_CONFIG, "%s/%s: cannot %s: %s",
-		    s->dir, name, doing, strerror(e));
-	case ENOSPC:
-	case EDQUOT:
-		return diag_set(reterr, DIAG_RETRY,
-		    "%s/%s: cannot %s: %s; make room on that file system",
-		    s->dir, name, doing, strerror(e));
-	}
-	return diag_set(reterr, DIAG_RETRY, "%s/%s: cannot %s: %s", s->dir,
-	    name, doing, strerror(e));
-}
-
-static int
-dir_check(const char *dir, int fd, struct stat *st, struct diag *reterr)
-{
-	struct statfs fs;
-
-	if (fstat(fd, st) < 0 || fstatfs(fd, &fs) < 0)
-		return diag_set(reterr, DIAG_RETRY, "%s: cannot look at it: %s",
-		    dir, strerror(errno));
-	if (st->st_uid != geteuid() && geteuid() != 0)
-		return diag_set(reterr, DIAG_CONFIG,
-		    "%s: belongs to uid %u, "
-		    "we are uid %u; run as that user or choose another "
-		    "state_dir",
-		    dir, (unsigned)st->st_uid, (unsigned)geteuid());
-	if ((st->st_mode & 077) != 0)
-		return diag_set(reterr, DIAG_CONFIG,
-		    "%s: mode is %04o, others "
-		    "can use it; run: chmod 700 %s",
-		    dir, (unsigned)(st->st_mode & 07777), dir);
-	for (size_t i = 0; i < N(network_fs); i++)
-		if (((unsigned long)fs.f_type & 0xffffffff) ==
-		    network_fs[i].magic)
-			return diag_set(reterr, DIAG_CONFIG,
-			    "%s: is on a "
-			    "network file system (%s), where locks are not "
-			    "safe; set state_dir to a local disk",
-			    dir, network_fs[i].name);
-	return 0;
+	return state_dir_failed(s->dir, s->uid, s->gid, name, doing, reterr);
 }
 
 int
@@ -128,7 +48,7 @@ store_open(struct store *s, const char *dir, struct diag *reterr)
 			DIAG_CONFIG,
 		    "%s: cannot open the state directory: %s", dir,
 		    strerror(errno));
-	if (dir_check(dir, fd, &st, reterr) < 0)
+	if (state_dir_check(dir, fd, &st, reterr) < 0)
 		return -1;
 	if ((copy = strdup(dir)) == NULL)
 		return diag_nomem(reterr);
@@ -145,6 +65,9 @@ store_close(struct store *s)
 	if (s->dirfd >= 0)
 		(void)close(s->dirfd);
 	free(s->dir);
+	if (s->ring != NULL)
+		keyring_close(s->ring);
+	free(s->ring);
 	*s = (struct store)STORE_INIT;
 }
 
@@ -271,11 +194,11 @@ file_check(const struct store *s, const char *name, int fd, struct diag *reterr)
 		    "%s/%s: mode is %04o, "
 		    "others can use it; run: chmod 600 %s/%s",
 		    s->dir, name, (unsigned)(st.st_mode & 07777), s->dir, name);
-	if (st.st_size > GRANT_MAX_BYTES)
+	if (st.st_size > SEALED_MAX_BYTES)
 		return diag_set(reterr, DIAG_CONFIG,
 		    "%s/%s: is damaged: "
 		    "larger than %d bytes",
-		    s->dir, name, GRANT_MAX_BYTES);
+		    s->dir, name, SEALED_MAX_BYTES);
 	return 0;
 }
 
@@ -300,30 +223,116 @@ read_all(int fd, struct buf *b)
 	}
 }
 
-int
-store_read(const struct store *s, const char *account, struct grant *ret,
-    struct diag *reterr)
+/* 1, 0 (there is none), or -1 with *reterr. */
+static int
+open_grant(
+    const struct store *s, const char *name, int *ret, struct diag *reterr)
 {
-	auto_buf struct buf b = BUF_INIT(GRANT_MAX_BYTES + 2 * 16384);
-	auto_close int fd = -1;
-	char name[NAME_MAX_];
-
-	if (file_name(name, "", account, ".grant", reterr) < 0)
-		return -1;
-	fd = openat(
+	auto_close int fd = openat(
 	    s->dirfd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0 && errno == ENOENT) {
-		grant_wipe(ret);
+
+	if (fd < 0 && errno == ENOENT)
 		return 0;
-	}
 	if (fd < 0)
 		return sys(reterr, s, name, "open");
 	if (file_check(s, name, fd, reterr) < 0)
 		return -1;
+	*ret = take_fd(&fd);
+	return 1;
+}
+
+/* The key may have come after we had read the keys. */
+static int
+find_key(const struct store *s, const struct sealed_line *line,
+    const struct secret **ret, struct diag *reterr)
+{
+	if (s->ring == NULL || s->ring->path == NULL)
+		return diag_set(reterr, DIAG_CONFIG,
+		    "is sealed, with key %s, but seal_key is none; set it to "
+		    "that key's file",
+		    line->key);
+	*ret = keyring_find(s->ring, line->key);
+	if (*ret == NULL && keyring_follow(s->ring, reterr) < 0)
+		return -1;
+	if (*ret == NULL)
+		*ret = keyring_find(s->ring, line->key);
+	if (*ret == NULL)
+		return diag_set(reterr, DIAG_CONFIG,
+		    "is sealed with key %s, which is not in %s; put that key "
+		    "back, as a line more, or move the file away and log the "
+		    "account in again",
+		    line->key, s->ring->path);
+	return 0;
+}
+
+static int
+parse(const struct store *s, struct buf *b, const char *account,
+    struct grant *ret, struct diag *reterr)
+{
+	const struct secret *key = NULL;
+	struct sealed_line line;
+	int rc = sealed_grant_line(b->ptr, b->len, &line, reterr);
+
+	if (rc < 0)
+		return -1;
+	if (rc == 0)
+		return grant_parse(b->ptr, b->len, account, ret, reterr);
+	if (find_key(s, &line, &key, reterr) < 0)
+		return -1;
+	return sealed_grant_parse(
+	    key, &line, b->ptr, b->len, account, ret, reterr);
+}
+
+int
+store_read(const struct store *s, const char *account, struct grant *ret,
+    struct diag *reterr)
+{
+	auto_buf struct buf b = BUF_INIT(SEALED_MAX_BYTES + 2 * 16384);
+	auto_close int fd = -1;
+	char name[NAME_MAX_];
+	int rc;
+
+	if (file_name(name, "", account, ".grant", reterr) < 0)
+		return -1;
+	if ((rc = open_grant(s, name, &fd, reterr)) < 0)
+		return -1;
+	if (rc == 0) {
+		grant_wipe(ret);
+		return 0;
+	}
 	if (read_all(fd, &b) < 0)
 		return sys(reterr, s, name, "read");
-	if (grant_parse(b.ptr, b.len, account, ret, reterr) < 0)
+	if (parse(s, &b, account, ret, reterr) < 0)
 		return diag_wrap(reterr, "%s/%s", s->dir, name);
+	return 1;
+}
+
+int
+store_key_of(const struct store *s, const char *account,
+    char ret[static SEAL_ID_LEN + 1], struct diag *reterr)
+{
+	char name[NAME_MAX_], text[SEALED_LINE_MAX];
+	struct sealed_line line;
+	auto_close int fd = -1;
+	ssize_t n;
+	int rc;
+
+	*ret = '\0';
+	if (file_name(name, "", account, ".grant", reterr) < 0)
+		return -1;
+	if ((rc = open_grant(s, name, &fd, reterr)) <= 0)
+		return rc;
+	do
+		n = read(fd, text, sizeof(text));
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return sys(reterr, s, name, "read");
+	rc = sealed_grant_line(text, (size_t)n, &line, reterr);
+	if (rc < 0)
+		return diag_wrap(reterr, "%s/%s", s->dir, name);
+	if (rc > 0)
+		memcpy(ret, line.key, sizeof(line.key));
+	secret_erase(text, sizeof(text)); /* of version 1 */
 	return 1;
 }
 
@@ -349,11 +358,46 @@ replace(const struct store *s, const char *tmp, const char *name, int fd,
 	return renameat(s->dirfd, tmp, s->dirfd, name);
 }
 
+/*
+ * What the file is to be, sealed with the newest key there is: who changes
+ * the key relies on that, once it has had the account's lock.  If the keys
+ * are others than those that the grant was read with, the file's must still
+ * be among them, since its key's owner may want it back.
+ */
+static int
+format(const struct store *s, const char *account, const struct grant *g,
+    struct buf *b, struct diag *reterr)
+{
+	struct keyring *k = s->ring;
+	char id[SEAL_ID_LEN + 1] = "";
+	int changed;
+
+	if (k == NULL || k->path == NULL)
+		return grant_format(b, account, g, reterr);
+	if ((changed = keyring_follow(k, reterr)) < 0)
+		return -1;
+	if (k->n == 0)
+		return diag_set(reterr, DIAG_CONFIG,
+		    "%s: there is no seal key yet; run as root: mailtoken "
+		    "rekey",
+		    k->path);
+	if (changed > 0 && store_key_of(s, account, id, reterr) < 0)
+		return -1;
+	if (*id != '\0' && keyring_find(k, id) == NULL)
+		return diag_set(reterr, DIAG_CONFIG,
+		    "%s: no longer has key %s, with which %s is sealed; put "
+		    "that key back, as a line more",
+		    k->path, id, account);
+	keyring_settle(k);
+	return sealed_grant_format(
+	    &k->item[0].key, k->item[0].id, b, account, g, reterr);
+}
+
 int
 store_write(const struct store *s, const struct store_lock *l,
     const char *account, const struct grant *g, struct diag *reterr)
 {
-	auto_buf struct buf b = BUF_INIT(GRANT_MAX_BYTES);
+	auto_buf struct buf b = BUF_INIT(SEALED_MAX_BYTES);
 	auto_close int fd = -1;
 	char name[NAME_MAX_], tmp[NAME_MAX_];
 
@@ -361,7 +405,7 @@ store_write(const struct store *s, const struct store_lock *l,
 		return diag_set(reterr, DIAG_CONFIG, "%s: not locked", account);
 	if (file_name(name, "", account, ".grant", reterr) < 0 ||
 	    file_name(tmp, ".", account, ".grant.new", reterr) < 0 ||
-	    grant_format(&b, account, g, reterr) < 0)
+	    format(s, account, g, &b, reterr) < 0)
 		return -1;
 	/* Left over from a crash: we hold the lock, so nobody writes it. */
 	if (unlinkat(s->dirfd, tmp, 0) < 0 && errno != ENOENT)

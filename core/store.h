@@ -7,7 +7,8 @@
  * Readers need no lock.  Files are 0600 and belong to the directory's owner,
  * also when root writes them.
  *
- * The format is grant.h's.  Nothing here ever deletes a refresh token.
+ * The format is sealed_grant.h's, or grant.h's without a ring; with one,
+ * either is read.  Nothing here ever deletes a refresh token.
  */
 #ifndef CORE_STORE_H
 #define CORE_STORE_H
@@ -18,19 +19,23 @@
 
 #include "diag.h"
 #include "grant.h"
+#include "keyring.h"
 
 struct store {
 	int dirfd;
 	char *dir;
 	uid_t uid;		/* the directory's owner and group */
 	gid_t gid;
+	struct keyring *ring;	/* owned; see sealing.h.  NULL: nothing is
+				 * sealed */
 };
-#define STORE_INIT { -1, NULL, 0, 0 }
+#define STORE_INIT { -1, NULL, 0, 0, NULL }
 
 /*
  * Opens the directory.  Refuses one that group or others can use (CONFIG,
  * with the chmod to type), that is not ours (unless we are root), or that is
- * on a network file system, where neither flock nor rename is safe.
+ * on a network file system, where neither flock nor rename is safe.  It has no
+ * keys: programs use sealing_open().
  */
 int store_open(struct store *s, const char *dir, struct diag *reterr);
 void store_close(struct store *s);
@@ -62,8 +67,15 @@ int store_read(const struct store *s, const char *account, struct grant *ret,
 	struct diag *reterr);
 
 /*
+ * The key that it is sealed with, by its name; empty if it is not sealed.  As
+ * store_read(), else; but of the grant only the first line is looked at.
+ */
+int store_key_of(const struct store *s, const char *account,
+	char ret[static SEAL_ID_LEN + 1], struct diag *reterr);
+
+/*
  * Replaces it; the lock must be held.  After 0 the grant survives a power
- * cut.  After -1 (RETRY: disk full, I/O; CONFIG: permission, too long; NOMEM)
+ * cut.  After -1 (RETRY: disk full, I/O; CONFIG: permission, too long, no key; NOMEM)
  * the old file is as it was; only if the directory could not be fsynced at
  * the end is the new one there already, not yet durable.
  */

@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #include "cleanup.h"
+#include "sealed_grant.h"
 #include "store.h"
 
 #define ACCOUNT "relay@contoso.example"
@@ -240,8 +241,13 @@ static const struct {
 	{ "empty", "", "is empty" },
 	{ "no end", FILE_("refresh_token=x\n"), "cut short" },
 	{ "cut in a line", FILE_("refresh_tok"), "cut short" },
-	{ "newer", "version=2\naccount=" ACCOUNT "\n\n", "newer mailtoken" },
-	{ "newer and unlike", "version=2\n\001\002\n", "newer mailtoken" },
+	{ "newer", "version=3\naccount=" ACCOUNT "\n\n", "newer mailtoken" },
+	{ "newer and unlike", "version=3\n\001\002\n", "newer mailtoken" },
+	{ "newer by far", "version=20\n\n", "newer mailtoken" },
+	{ "sealed in words only", "version=2\naccount=" ACCOUNT "\n\n",
+	    "damaged in its first line" },
+	{ "sealed, no key", "version=2 key=0123456789abcdef generation=7\nx",
+	    "seal_key is none" },
 	{ "newer key", FILE_("colour=red\n\n"), "newer mailtoken" },
 	{ "no version", "account=" ACCOUNT "\ngeneration=7\n\n", "version" },
 	{ "another's", "version=1\naccount=b@example.com\ngeneration=7\n\n",
@@ -287,7 +293,7 @@ checks_modes_and_kinds(void **state)
 	static const char ok[] = FILE_("\n");
 	auto_grant struct grant g = GRANT_INIT;
 	struct diag d = DIAG_INIT;
-	static char big[GRANT_MAX_BYTES + 1];
+	static char big[SEALED_MAX_BYTES + 1];
 
 	raw(lab, ACCOUNT ".grant", ok, sizeof(ok) - 1, 0640);
 	assert_int_equal(store_read(&lab->s, ACCOUNT, &g, &d), -1);
