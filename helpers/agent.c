@@ -26,8 +26,8 @@
 #include "log.h"
 #include "lookup.h"
 #include "privileges.h"
+#include "sealing.h"
 #include "server.h"
-#include "store.h"
 
 #define LEAVE_S 30 /* for what is pending, after SIGTERM */
 
@@ -128,8 +128,9 @@ server_reload(struct server *s, struct diag *reterr)
 
 	(void)sd_notify(0, "RELOADING=1");
 	c = load(a, reterr);
-	if (c == NULL || !accounts_apply(s->accounts, c)) {
-		if (c != NULL)
+	if (c == NULL || sealing_reload(&a->store, &c->seal_key, reterr) < 0 ||
+	    !accounts_apply(s->accounts, c)) {
+		if (c != NULL && reterr->kind == DIAG_OK)
 			(void)diag_nomem(reterr);
 		config_unref(&c);
 		l = log_event(LOG_ERR, "reload");
@@ -254,6 +255,23 @@ watch_all(struct agent *a)
 	       event_add(a->on_int, NULL) == 0;
 }
 
+/*
+ * As the user that we are to be the keys must be readable, too; but only root
+ * can make them where they belong.
+ */
+static int
+make_keys(const struct config *c, struct diag *reterr)
+{
+	struct store store = STORE_INIT;
+	int rc = 0;
+
+	if (geteuid() == 0)
+		rc = sealing_open(
+		    &store, c->state_dir, &c->seal_key, true, reterr);
+	store_close(&store);
+	return rc;
+}
+
 /* Configuration, state, sockets; root only as long as that takes. */
 static int
 open_all(struct agent *a, struct diag *reterr)
@@ -265,12 +283,14 @@ open_all(struct agent *a, struct diag *reterr)
 	if ((a->user ?
 		    privileges_own_dir(c->state_dir, reterr) :
 		    privileges_state_dir(c->state_dir, c->user, reterr)) < 0 ||
+	    make_keys(c, reterr) < 0 ||
 	    (!a->stdio && listeners_open(&a->acceptor.listeners, c->listen,
 			      c->socketmap, reterr) < 0) ||
 	    (!a->user && privileges_drop(c->user, reterr) < 0))
 		return -1;
 	privileges_harden();
-	return store_open(&a->store, c->state_dir, reterr);
+	return sealing_open(
+	    &a->store, c->state_dir, &c->seal_key, true, reterr);
 }
 
 /* Only systemd could wake us again. */

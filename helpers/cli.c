@@ -44,6 +44,7 @@ const struct cli_command cli_commands[] = {
 	{ "test", "ACCOUNT [--smtp|--imap|--pop] [--user MAILBOX] [--host HOST[:PORT]] [--ca FILE] [--refresh] [--json]", "log in at the mail servers with the account's token", cmd_test },
 	{ NULL, NULL, "Backup, and the rest", NULL },
 	{ "export", "FILE|- [ACCOUNT...] [--passphrase-file FILE]", "put configuration, secrets and logins into one encrypted file", cmd_export },
+	{ "rekey", "[--first]", "seal the state with a new key", cmd_rekey },
 	{ "restore", "FILE|- [--passphrase-file FILE] [--force] [--everywhere] [--dry-run]", "bring back what export has put away", cmd_restore },
 	{ "completion", "bash|zsh|fish", "print a script that completes this command in a shell", cmd_completion },
 };

@@ -49,6 +49,7 @@ int cmd_token(struct cli *c, int argc, char *argv[]);
 int cmd_inspect(struct cli *c, int argc, char *argv[]);
 int cmd_status(struct cli *c, int argc, char *argv[]);
 int cmd_refresh(struct cli *c, int argc, char *argv[]);
+int cmd_rekey(struct cli *c, int argc, char *argv[]);
 int cmd_reload(struct cli *c, int argc, char *argv[]);
 
 int cli_exit_code(enum diag_kind kind);

@@ -10,6 +10,7 @@
 #include "cli.h"
 #include "config_check.h"
 #include "privileges.h"
+#include "sealing.h"
 
 static void
 complain(void *arg, const struct diag *d)
@@ -26,6 +27,14 @@ complain_again(void *arg, const struct diag *d)
 		complain(arg, d);
 }
 
+/* Nothing is made: not even a seal key. */
+static int
+open_as_is(struct store *s, const struct config *config, struct diag *reterr)
+{
+	return sealing_open(
+	    s, config->state_dir, &config->seal_key, false, reterr);
+}
+
 /* The state directory, and whatever is in it about the accounts. */
 static size_t
 check_state(const struct config *config)
@@ -37,10 +46,14 @@ check_state(const struct config *config)
 
 	if (stat(config->state_dir, &st) < 0)
 		return 0; /* made by the first import or start */
-	if (store_open(&store, config->state_dir, &d) < 0) {
+	if (open_as_is(&store, config, &d) < 0) {
 		cli_say("%s", d.text);
 		return 1;
 	}
+	if (store.ring->path != NULL && store.ring->n == 0)
+		cli_say("%s: note: there is no seal key yet: the first login "
+			"or start makes it",
+		    store.ring->path);
 	for (size_t i = 0; i < config->n_accounts; i++) {
 		const struct account *a = config->accounts[i];
 		auto_grant struct grant g = GRANT_INIT;
@@ -89,7 +102,7 @@ try_as_agent(const struct config *config)
 		    config->state_dir);
 		return bad + 1;
 	}
-	if (store_open(&store, config->state_dir, &d) < 0) {
+	if (open_as_is(&store, config, &d) < 0) {
 		cli_say("%s", d.text);
 		bad++;
 	}

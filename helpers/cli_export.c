@@ -162,7 +162,7 @@ open_store(struct export *e, struct store *s, struct diag *reterr)
 {
 	if (access(e->c->config->state_dir, F_OK) < 0)
 		return 0;
-	return store_open(s, e->c->config->state_dir, reterr);
+	return cli_store_there(e->c, s, reterr);
 }
 
 static int

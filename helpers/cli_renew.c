@@ -7,6 +7,7 @@
 #include <event2/event.h>
 
 #include "cli.h"
+#include "cli_store.h"
 #include "clock.h"
 #include "http.h"
 #include "renew.h"
@@ -47,7 +48,7 @@ cli_renew(struct cli *c, const struct account *a, bool force, struct grant *ret,
 
 	if (base == NULL)
 		return diag_nomem(reterr);
-	if (store_open(&store, c->config->state_dir, reterr) == 0 &&
+	if (cli_store_there(c, &store, reterr) == 0 &&
 	    (http = http_new(base, reterr)) != NULL) {
 		env = (struct renew_env){ .base = base,
 			.http = http,

@@ -6,6 +6,14 @@
 #include "clock.h"
 #include "privileges.h"
 #include "renew.h"
+#include "sealing.h"
+
+int
+cli_store_there(struct cli *c, struct store *ret, struct diag *reterr)
+{
+	return sealing_open(
+	    ret, c->config->state_dir, &c->config->seal_key, true, reterr);
+}
 
 int
 cli_store_open(struct cli *c, struct store *ret, struct diag *reterr)
@@ -16,7 +24,7 @@ cli_store_open(struct cli *c, struct store *ret, struct diag *reterr)
 
 	if (rc < 0)
 		return -1;
-	return store_open(ret, c->config->state_dir, reterr);
+	return cli_store_there(c, ret, reterr);
 }
 
 void

@@ -138,7 +138,7 @@ def test_term_answers_who_waits(served):
 @pytest.mark.parametrize("damage, words", [
     (lambda data: b"", "empty"),
     (lambda data: data[:len(data) // 2], "truncated|incomplete|cut"),
-    (lambda data: data.replace(b"version=1\n", b"version=2\n", 1), "newer"),
+    (lambda data: data.replace(b"version=2 ", b"version=3\n", 1), "newer"),
     (lambda data: b"\x00" * len(data), "."),
 ])
 def test_broken_state_of_one_account(served, damage, words):

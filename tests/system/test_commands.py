@@ -589,10 +589,8 @@ def test_a_newer_login_stays_unless_forced(exported):
     agent, endpoint = exported, exported.endpoint
     old = agent.grant(RELAY)
     # As if it were of tomorrow.
-    path = agent.state / f"{RELAY}.grant"
     newer = int(old["login_at"]) + 86400
-    path.write_text(path.read_text().replace(
-        f"login_at={old['login_at']}", f"login_at={newer}"))
+    agent.change_grant(RELAY, login_at=newer)
     done = restore(agent, exported.archive)
     assert done.returncode == EX_OK and "it stays" in done.stderr
     assert agent.grant(RELAY)["login_at"] == str(newer)

@@ -353,10 +353,8 @@ def test_a_login_that_idles_is_said(fresh, ago, words):
     configure(agent, provider="google", grant="refresh_token", client_id="app",
               client_secret=agent.secret("kept", "any"))
     agent.do("import", ACCOUNT, give="1//rt", agent=False)
-    state = agent.state / f"{ACCOUNT}.grant"
     used = int(time.time()) - ago * 86400 - 60
-    state.write_text(re.sub("(?m)^login_at=.*$", f"login_at={used}",
-                            state.read_text()))
+    agent.change_grant(ACCOUNT, login_at=used)
     agent.start()
     assert status(agent)["login_idle_at"] == used + 180 * 86400
     table = agent.cli("status").stdout

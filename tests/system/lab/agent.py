@@ -8,6 +8,7 @@ import signal
 import subprocess
 from pathlib import Path
 
+from . import sealed
 from .process import Process
 from .wait import until
 
@@ -150,10 +151,22 @@ class Agent:
         assert done.returncode == EX_OK, (args, done.returncode, done.stderr)
         return done.stdout
 
+    @property
+    def seal_key(self) -> Path:
+        return self.directory / "seal.key"
+
     def grant(self, account: str) -> dict:
         """What the state file says."""
-        text = (self.state / f"{account}.grant").read_text()
-        return dict(line.split("=", 1) for line in text.splitlines() if line)
+        content = sealed.text(self.state / f"{account}.grant", self.seal_key)
+        return dict(line.split("=", 1)
+                    for line in content.decode().splitlines() if line)
+
+    def change_grant(self, account: str, **keys):
+        """As if something else had been stored."""
+        text = "".join(f"{key}={value}\n" for key, value in
+                       (self.grant(account) | keys).items()) + "\n"
+        sealed.seal(self.state / f"{account}.grant", self.seal_key,
+                    text.encode())
 
 
 def _keys(pairs: dict) -> str:
