@@ -46,6 +46,7 @@ class Agent:
         self.sockets = [Path(s) for s in sockets]
         self.state = directory / "state"
         self.conf = directory / "mailtoken.conf"
+        self.seal_key = directory / "seal.key"
         self.log = directory / "log"
         self.accounts = accounts
         self.settings = {
@@ -150,10 +151,6 @@ class Agent:
         done = self.cli(*args, **kw)
         assert done.returncode == EX_OK, (args, done.returncode, done.stderr)
         return done.stdout
-
-    @property
-    def seal_key(self) -> Path:
-        return self.directory / "seal.key"
 
     def grant(self, account: str) -> dict:
         """What the state file says."""
