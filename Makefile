@@ -166,8 +166,9 @@ $(BUILD)/tests/system/hosts/libraryhost: $(BUILD)/tests/system/hosts/libraryhost
 $(filter-out %/libraryhost,$(HOSTS)): $(BUILD)/%: $(BUILD)/%.o
 	$(LINK) -o $@ $^ $(shell $(PKG) --libs libsasl2) -lpthread
 
+$(BUILD)/tests/bench/grants $(BUILD)/tests/bench/state: BENCHLIBS = $(LIBS_CORE)
 $(BENCHES): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libcore.a
-	$(LINK) -o $@ $^ $(shell $(PKG) --libs libsasl2)
+	$(LINK) -o $@ $^ $(shell $(PKG) --libs libsasl2 $(BENCHLIBS))
 
 check-unit: $(UNIT)
 	@set -e; for t in $(UNIT); do echo "$$t"; $$t; done

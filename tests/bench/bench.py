@@ -40,6 +40,8 @@ def measure(lab: Lab, quick: bool) -> dict:
             local.login(lab, 100),
         "sasl_client_init":
             local.init(lab, 51 if quick else 301),
+        "1,000 state files":
+            local.state(lab, 1000),
         "relay with TLS, one login for each message":
             relay.measure(lab, 3 if quick else 16, 150 if quick else 500,
                           token),

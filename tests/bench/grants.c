@@ -3,19 +3,20 @@
  * configuration, as if each had been asked for just now.
  *
  * All have the access token that the file TOKEN holds, for LIFE seconds.
- * The files belong to the owner of the state directory.
+ * The files belong to the owner of the state directory, and are sealed as the
+ * configuration says; they are not synced.
  */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "cleanup.h"
 #include "config.h"
-#include "grant.h"
+#include "sealed_grant.h"
+#include "sealing.h"
 #include "wire.h"
 
 #define TOKEN_MAX 32768
@@ -39,15 +40,15 @@ read_token(const char *path, char *token)
 }
 
 static int
-write_grant(
-    int dirfd, const struct stat *owner, const char *name, const struct buf *b)
+write_grant(const struct store *s, const char *name, const struct buf *b)
 {
 	char file[WIRE_ACCOUNT_MAX + sizeof(".grant")];
 	auto_close int fd = -1;
 
 	(void)snprintf(file, sizeof(file), "%s.grant", name);
-	fd = openat(dirfd, file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0 || fchown(fd, owner->st_uid, owner->st_gid) < 0 ||
+	fd = openat(
+	    s->dirfd, file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0 || fchown(fd, s->uid, s->gid) < 0 ||
 	    write(fd, b->ptr, b->len) != (ssize_t)b->len) {
 		perror(file);
 		return -1;
@@ -56,26 +57,29 @@ write_grant(
 }
 
 static int
-write_all(const struct config *c, struct grant *g)
+format(const struct keyring *k, struct buf *b, const char *name,
+    const struct grant *g, struct diag *d)
 {
-	auto_close int dirfd =
-	    open(c->state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct stat owner;
+	if (k->n == 0)
+		return grant_format(b, name, g, d);
+	return sealed_grant_format(
+	    &k->item[0].key, k->item[0].id, b, name, g, d);
+}
 
-	if (dirfd < 0 || fstat(dirfd, &owner) < 0) {
-		perror(c->state_dir);
-		return -1;
-	}
+static int
+write_all(const struct config *c, const struct store *s, struct grant *g)
+{
 	for (size_t i = 0; i < c->n_accounts; i++) {
-		auto_buf struct buf b = BUF_INIT(GRANT_MAX_BYTES);
+		auto_buf struct buf b = BUF_INIT(SEALED_MAX_BYTES);
+		const char *name = c->accounts[i]->name;
 		struct diag d = DIAG_INIT;
 
 		g->binding = account_binding(c->accounts[i]);
-		if (grant_format(&b, c->accounts[i]->name, g, &d) < 0) {
+		if (format(s->ring, &b, name, g, &d) < 0) {
 			complain(NULL, &d);
 			return -1;
 		}
-		if (write_grant(dirfd, &owner, c->accounts[i]->name, &b) < 0)
+		if (write_grant(s, name, &b) < 0)
 			return -1;
 	}
 	return 0;
@@ -88,6 +92,8 @@ main(int argc, char *argv[])
 	struct config *c;
 	auto_grant struct grant g = GRANT_INIT;
 	size_t len = argc == 4 ? read_token(argv[2], token) : 0;
+	struct store store = STORE_INIT;
+	struct diag d = DIAG_INIT;
 	int rc;
 
 	if (len == 0) {
@@ -100,7 +106,12 @@ main(int argc, char *argv[])
 	g.generation = 1;
 	g.obtained_at = time(NULL);
 	g.expires_at = g.obtained_at + atoi(argv[3]);
-	rc = write_all(c, &g);
+	rc = sealing_open(&store, c->state_dir, &c->seal_key, true, &d);
+	if (rc < 0)
+		complain(NULL, &d);
+	else
+		rc = write_all(c, &store, &g);
+	store_close(&store);
 	config_unref(&c);
 	return rc < 0 ? 1 : 0;
 }

@@ -13,7 +13,7 @@ from lab.process import Process
 from lab.wait import until
 from report import at_most, fact, median, quartiles, say
 
-PROGRAMS = ("ask", "echo", "grants", "init", "logins")
+PROGRAMS = ("ask", "echo", "grants", "init", "logins", "state")
 TOKEN_BYTES = 2000
 DAY_S = 86400
 CLIENT = "postfix"      # who asks: neither root nor the agent
@@ -57,6 +57,20 @@ def agent_with(lab: Lab, names: list, token: str, name: str, sockets=None):
     subprocess.run([install(lab) / "grants", agent.conf, file, str(DAY_S)],
                    check=True, timeout=300)
     return agent
+
+
+def state(lab: Lab, number: int) -> list:
+    """Reading sealed grants, against plain ones."""
+    say(f"state: {number} files")
+    there = lab.directory / "state-bench"
+    there.mkdir(mode=0o700)
+    out = subprocess.run([install(lab) / "state", there, str(number)],
+                         check=True, timeout=120, capture_output=True,
+                         text=True).stdout
+    sealed, plain = (int(word) / 1000 for word in out.split())
+    return [fact("reading a plain one", plain, " us", 1),
+            fact("reading a sealed one", sealed, " us", 1),
+            at_most("sealed / plain", sealed / plain, 2, digits=2)]
 
 
 def request(account: str) -> bytes:
