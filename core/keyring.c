@@ -176,6 +176,7 @@ keyring_open(struct keyring *k, const struct secret_ref *ref, uid_t owner,
 		return 0;
 	k->owner = owner;
 	k->credential = ref->kind == SECRET_REF_CREDENTIAL;
+	k->given = k->credential || strncmp(ref->name, "/run/", 5) == 0;
 	k->path =
 	    k->credential ? credential_path(ref->name) : strdup(ref->name);
 	if (k->path == NULL)
@@ -258,7 +259,7 @@ keyring_settle(struct keyring *k)
 	char name[NAME_MAX + 1];
 	auto_close int dirfd = -1;
 
-	if (k->settled || k->path == NULL || k->credential)
+	if (k->settled || k->path == NULL || k->given)
 		return;
 	/* A directory that we may not read is synced by who has made it. */
 	dirfd = open_dir(k->path, name);

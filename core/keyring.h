@@ -23,7 +23,9 @@
 
 struct keyring {
 	char *path;		/* NULL: nothing is to be sealed */
-	bool credential;	/* of systemd's: not ours to change */
+	bool credential;	/* of systemd's */
+	bool given;		/* that, or below /run: put there anew at each
+				 * start, and not for us to make or change */
 	bool settled;		/* its name survives a power cut */
 	uid_t owner;		/* may own the file, besides root and us */
 	struct stat seen;	/* what the file was when it was read */

@@ -125,10 +125,13 @@ check_keys(struct store *s, struct keyring *k, bool make, struct diag *reterr)
 		return no_key_for(&l, reterr);
 	if (k->path == NULL || k->n > 0 || !make)
 		return 0;
-	if (k->credential)
-		return diag_set(reterr, DIAG_CONFIG,
-		    "%s: there is no such credential; let the unit load it",
-		    k->path);
+	if (k->given)
+		return diag_set(reterr, DIAG_CONFIG, "%s: there is no such %s",
+		    k->path,
+		    k->credential ?
+			"credential; let the unit load it" :
+			"file; let what starts the agent put the seal key "
+			"there");
 	return make_first(s, k, reterr);
 }
 
@@ -271,7 +274,7 @@ rekey(struct store *s, struct sealing_result *ret, struct diag *reterr)
 {
 	if (keyring_follow(s->ring, reterr) < 0)
 		return -1;
-	ret->given = s->ring->credential;
+	ret->given = s->ring->given;
 	/* Many that were killed before, or grants that nobody can read. */
 	if (!ret->given && s->ring->n == KEYRING_MAX &&
 	    drop_old(s, ret, reterr) < 0)

@@ -34,14 +34,14 @@ struct sealing_result {
 	size_t bad;		/* grants that cannot be read */
 	struct diag first;	/* of those */
 	bool kept;		/* older keys stay, as bad > 0 */
-	bool given;		/* a credential: keys are systemd's */
+	bool given;		/* no new key: see struct keyring */
 };
 
 /*
  * Makes a new key, seals every grant with it, and forgets the older ones.
  * Other processes go on meanwhile: they follow the file (keyring_follow()).
  * When it dies at any moment everything can be read, and the next one ends
- * what was begun.  Of a credential the newest key is the first, as given.
+ * what was begun.  Of a ring that is given the newest key is the first.
  * -1 with *reterr (CONFIG: nothing is to be sealed; RETRY: another one is
  * busy, an account's lock is held for too long, I/O).
  */

@@ -11,13 +11,12 @@ say_result(const struct cli *c, const struct sealing_result *r)
 {
 	const char *path = c->config->seal_key.name;
 
-	cli_say("%s%s: %zu state file%s sealed anew",
-	    r->given ? "credential " : "", path, r->resealed,
+	cli_say("%s: %zu state file%s sealed anew", path, r->resealed,
 	    r->resealed == 1 ? "" : "s");
 	if (r->bad == 0) {
 		if (r->given)
-			cli_say("keys behind the first can be taken out of the "
-				"credential now");
+			cli_say("with the first key that was given; those "
+				"behind it can be taken away now");
 		return EX_OK;
 	}
 	cli_say("%zu state file%s cannot be read, the first being:", r->bad,

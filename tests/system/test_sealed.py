@@ -337,7 +337,7 @@ def test_a_credential_of_systemd(lab):
     agent.stop()
     (given / "state-key").write_text(os.urandom(32).hex() + "\n" + old)
     agent.start()
-    assert "out of the credential" in agent.cli("rekey").stderr
+    assert "can be taken away now" in agent.cli("rekey").stderr
     newest = (given / "state-key").read_text().splitlines()[0]
     (given / "state-key").write_text(newest + "\n")
     agent.do("reload")

@@ -697,6 +697,22 @@ a_credential_is_used_as_given(void **state)
 	assert_int_equal(unsetenv("CREDENTIALS_DIRECTORY"), 0);
 }
 
+/* What is below /run is gone at the next start: no key is made there. */
+static void
+no_key_is_made_below_run(void **state)
+{
+	struct lab *lab = *state;
+	struct secret_ref volatile_key = { SECRET_REF_FILE,
+		(char[]){ "/run/mailtoken-nowhere/seal.key" }, 0 };
+	struct store s = STORE_INIT;
+	struct diag d = DIAG_INIT;
+
+	assert_int_equal(
+	    sealing_open(&s, lab->state, &volatile_key, true, &d), -1);
+	assert_int_equal(d.kind, DIAG_CONFIG);
+	assert_non_null(strstr(d.text, "what starts the agent"));
+}
+
 int
 main(void)
 {
@@ -717,6 +733,7 @@ main(void)
 		T(the_first_key_survives_crashes),
 		T(without_a_key_nothing_is_written),
 		T(a_credential_is_used_as_given),
+		T(no_key_is_made_below_run),
 	};
 
 	return cmocka_run_group_tests_name("sealing", tests, NULL, NULL);
