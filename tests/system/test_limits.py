@@ -107,11 +107,10 @@ def recipe() -> tuple:
 
 def aged(agent, account: str, left: int) -> int:
     """Makes the stored token an old one; returns when it expires."""
-    path = agent.state / f"{account}.grant"
-    by = int(agent.grant(account)["expires_at"]) - int(time.time()) - left
-    path.write_text(re.sub(
-        r"^(obtained_at|expires_at)=(\d+)",
-        lambda m: f"{m[1]}={int(m[2]) - by}", path.read_text(), flags=re.M))
+    before = agent.grant(account)
+    by = int(before["expires_at"]) - int(time.time()) - left
+    agent.change_grant(account, **{key: int(before[key]) - by for key in
+                                   ("obtained_at", "expires_at")})
     return int(agent.grant(account)["expires_at"])
 
 

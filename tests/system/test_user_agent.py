@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from lab import sealed
 from lab.agent import BUILD, EX_CONFIG, EX_OK, client_environment
 from lab.process import Process
 from lab.wait import until
@@ -167,7 +168,8 @@ def test_idle_agent_stays_with_what_is_not_saved(lab, home, account):
             assert agent.popen.returncode == 0
         finally:
             agent.stop()
-    grant = (state / f"{NAME}.grant").read_text()
+    grant = sealed.text(state / f"{NAME}.grant",
+                        home.conf.parent / "seal.key").decode()
     assert f"refresh_token={account.refresh_token}\n" in grant
 
 

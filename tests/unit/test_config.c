@@ -203,6 +203,11 @@ static const struct {
 	    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n",
 	    { "m.conf:2: 'listen': has a path longer than a socket's may be "
 	      "(107 bytes)" } },
+	{ "seal key in the file", "[agent]\nseal_key = PaSs\n",
+	    { "m.conf:2: 'seal_key': must be file:/PATH, credential:NAME or "
+	      "none" } },
+	{ "seal key of a program", "[agent]\nseal_key = command:/PaSs\n",
+	    { "m.conf:2: 'seal_key': must be file:/PATH" } },
 	{ "relative state_dir", "[agent]\nstate_dir = PaSs\n",
 	    { "m.conf:2: 'state_dir': must be an absolute path" } },
 	{ "two users", "[agent]\nuser = a b\n",
@@ -530,6 +535,8 @@ takes_nothing(void **unused)
 		assert_int_equal(c->idle_exit_s, 0);
 		assert_string_equal(c->listen[0], "/run/mailtoken/agent.sock");
 		assert_string_equal(c->state_dir, "/var/lib/mailtoken");
+		assert_int_equal(c->seal_key.kind, SECRET_REF_FILE);
+		assert_string_equal(c->seal_key.name, "seal.key");
 		assert_string_equal(c->user, "mailtoken");
 		assert_int_equal(c->http_timeout_s, 20);
 		assert_int_equal(c->max_connections, 1024);
@@ -548,6 +555,7 @@ takes_agent(void **unused)
 	struct config *c = parse("[ agent ]\t; ours\r\n"
 				 "  listen=/run/a.sock\t/run/b.sock ; two\r\n"
 				 "state_dir = /var/lib/a b;c\r\n"
+				 "seal_key = credential:state\n"
 				 "user = mail\r\n"
 				 "admin = root 1007 group:daemon group:77\r\n"
 				 "http_timeout = 1 min\r\n"
@@ -565,6 +573,8 @@ takes_agent(void **unused)
 	assert_string_equal(c->listen[1], "/run/b.sock");
 	assert_null(c->listen[2]);
 	assert_string_equal(c->state_dir, "/var/lib/a b;c");
+	assert_int_equal(c->seal_key.kind, SECRET_REF_CREDENTIAL);
+	assert_string_equal(c->seal_key.name, "state");
 	assert_string_equal(c->user, "mail");
 	assert_int_equal(c->admin.n, 4);
 	assert_int_equal(c->http_timeout_s, 60);
