@@ -50,10 +50,6 @@ check_state(const struct config *config)
 		cli_say("%s", d.text);
 		return 1;
 	}
-	if (store.ring->path != NULL && store.ring->n == 0)
-		cli_say("%s: note: there is no seal key yet: the first login "
-			"or start makes it",
-		    store.ring->path);
 	for (size_t i = 0; i < config->n_accounts; i++) {
 		const struct account *a = config->accounts[i];
 		auto_grant struct grant g = GRANT_INIT;

@@ -52,7 +52,8 @@ def test_two_agents_and_commands_share_a_grant(lab):
                            sockets=[lab.directory / "first.d" / "sock"])
     second = lab.make_agent({ACCOUNT: lab.delegated()}, name="second",
                             sockets=[lab.directory / "second.d" / "sock"],
-                            state_dir=first.state)
+                            state_dir=first.state,
+                            seal_key=f"file:{first.seal_key}")
     first.do("import", ACCOUNT, agent=False, give=lab.idp.login(ACCOUNT))
     first.start()
     second.start()

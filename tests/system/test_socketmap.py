@@ -330,6 +330,8 @@ def test_spawn(lab):
     agent = lab.make_agent({})
     agent.accounts[TENANT] = lab.app_only(agent)
     agent.write()
+    # Nothing else runs as root here that would make the key.
+    agent.do("rekey", "--first")
     program = lab.directory / "mailtokend"
     shutil.copy(BUILD / "mailtokend", program)
     relay = lab.start_downstream(
