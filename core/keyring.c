@@ -249,7 +249,7 @@ open_dir(const char *path, char name[static NAME_MAX + 1])
 		errno = ENAMETOOLONG;
 		return -1;
 	}
-	(void)strcpy(name, base);
+	memcpy(name, base, strlen(base) + 1);
 	return open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 

@@ -35,7 +35,7 @@ cmd_rekey(struct cli *c, int argc, char *argv[])
 {
 	bool first = argc == 2 && strcmp(argv[1], "--first") == 0;
 	struct store store = STORE_INIT;
-	struct sealing_result r;
+	struct sealing_result r = { .first = DIAG_INIT };
 	struct diag d = DIAG_INIT;
 	int rc;
 
