@@ -19,7 +19,7 @@ from lab.lab import ACCOUNT
 SYSTEM, USER = "lib/systemd/system", "usr/lib/systemd/user"
 WORST = 15          # in tenths: systemd-analyze security says 1.5
 # Of a start by root; by the unit it is another user from the beginning.
-BY_ROOT = {"setresuid", "setresgid", "setgroups", "setuid"}
+BY_ROOT = {"setresuid", "setresgid", "setgroups", "setuid", "fchown"}
 
 
 @pytest.fixture(scope="module")
