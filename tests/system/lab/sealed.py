@@ -4,10 +4,14 @@ import hashlib
 import os
 from pathlib import Path
 
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 NONCE = 12
 LABEL = b"mailtoken seal key id\0"
+
+
+def _aes(key: bytes):
+    # Here, since the demonstration has no such package.
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+    return AESGCM(key)
 
 
 def keys(path: Path) -> dict:
@@ -34,7 +38,7 @@ def text(path: Path, key_file: Path) -> bytes:
         return data
     line, sealed = data[:data.index(b"\n") + 1], data[data.index(b"\n") + 1:]
     account = path.name.removesuffix(".grant").encode()
-    return AESGCM(keys(key_file)[key_of(data)]).decrypt(
+    return _aes(keys(key_file)[key_of(data)]).decrypt(
         sealed[:NONCE], sealed[NONCE:], line + account)
 
 
@@ -47,4 +51,4 @@ def seal(path: Path, key_file: Path, content: bytes):
     account = path.name.removesuffix(".grant").encode()
     nonce = os.urandom(NONCE)
     path.write_bytes(
-        line + nonce + AESGCM(key).encrypt(nonce, content, line + account))
+        line + nonce + _aes(key).encrypt(nonce, content, line + account))
