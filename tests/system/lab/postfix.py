@@ -154,7 +154,7 @@ class Postfix:
     def send(self, number: int = 1, sender="relay@contoso.example",
              recipient="inbox@fabrikam.example", subject="message"):
         """Hands over messages by SMTP, in one session."""
-        with smtplib.SMTP("127.0.0.1", self.port, timeout=60) as smtp:
+        with smtplib.SMTP("127.0.0.1", self.port, "localhost", 60) as smtp:
             for i in range(number):
                 message = EmailMessage()
                 message["From"], message["To"] = sender, recipient
