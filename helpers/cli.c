@@ -164,22 +164,35 @@ cli_config(struct cli *c)
 	return c->config;
 }
 
-const struct account *
-cli_account(struct cli *c, const char *name)
+typedef const struct account *finder(const struct config *c, const char *name);
+
+static const struct account *
+find(struct cli *c, const char *name, finder *by)
 {
 	const struct account *a = NULL;
 
-	if (!wire_account_ok(name))
+	if (!wire_account_ok(name) && !wire_pattern_ok(name))
 		cli_say("that is no account's name: 1 to %d printable "
 			"characters without blanks and without "
 			"/ \\ \" [ ] : ; *",
 		    WIRE_ACCOUNT_MAX);
-	else if (cli_config(c) != NULL &&
-		 (a = config_account(c->config, name)) == NULL)
+	else if (cli_config(c) != NULL && (a = by(c->config, name)) == NULL)
 		cli_say("there is no account %s in %s: mailtoken add %s, or "
 			"correct the name",
 		    name, c->conf_path, name);
 	return a;
+}
+
+const struct account *
+cli_account(struct cli *c, const char *name)
+{
+	return find(c, name, config_account);
+}
+
+const struct account *
+cli_mailbox_account(struct cli *c, const char *name)
+{
+	return find(c, name, config_mailbox);
 }
 
 static void
@@ -204,7 +217,7 @@ quiet_config(struct cli *c)
 const struct account *
 cli_find_account(struct cli *c, const char *name)
 {
-	return quiet_config(c) != NULL ? config_account(c->config, name) : NULL;
+	return quiet_config(c) != NULL ? config_mailbox(c->config, name) : NULL;
 }
 
 static const char *

@@ -64,6 +64,8 @@ int cli_usage(const char *command);
 struct config *cli_config(struct cli *c);
 /* NULL after it has said that there is no such account. */
 const struct account *cli_account(struct cli *c, const char *name);
+/* The same for who wants a mailbox's token: see config_mailbox(). */
+const struct account *cli_mailbox_account(struct cli *c, const char *name);
 /*
  * NULL, and nothing said, if the configuration cannot be read or lacks it:
  * who may have an account's token need not be able to read that.

@@ -302,7 +302,7 @@ parse_arguments(int argc, char *argv[], struct section *s, bool *dry)
 	}
 	if (s->account == NULL)
 		return cli_usage(argv[0]);
-	if (wire_account_ok(s->account))
+	if (wire_account_ok(s->account) || wire_pattern_ok(s->account))
 		return EX_OK;
 	cli_say("that is no account's name: 1 to %d printable characters "
 		"without blanks and without / \\ \" [ ] : ; *",

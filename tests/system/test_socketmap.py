@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from lab.agent import BUILD, client_environment
+from lab.agent import BUILD, EX_CONFIG, client_environment
 from lab.lab import ACCOUNT
 from lab.wait import until
 
@@ -156,6 +156,26 @@ def test_postmap(world):
          f"socketmap:unix:{world.map}:sasl"],
         capture_output=True, text=True, timeout=DEADLINE)
     assert done.stdout.strip() == f"carol@contoso.example:mailtoken:{TENANT}"
+
+
+def test_commands(world):
+    """With the agent and without it, by the account and by a mailbox."""
+    agent = world.agent
+    tokens = {agent.do("token", name, agent=away) for away in (True, False)
+              for name in (TENANT, "dora@contoso.example")}
+    assert len(tokens) == 1
+    assert "renewed" in agent.cli("refresh", TENANT, agent=False).stderr
+    added = agent.do("add", "*@fabrikam.example", "--dry-run", "--provider",
+                     "microsoft", "--tenant", "fabrikam.example", "--grant",
+                     "client_credentials", "--client-id", "x", "--services",
+                     "smtp", "--client-secret", "credential:x", "--allow",
+                     "postfix")
+    assert added.lstrip().startswith("[account *@fabrikam.example]\n")
+    # What is done to an account is done to the one that is named.
+    for command in ("refresh", "logout"):
+        done = agent.cli(command, "dora@contoso.example", agent=False)
+        assert done.returncode == EX_CONFIG
+        assert "there is no account dora@contoso.example" in done.stderr
 
 
 def test_restart_under_load(world, relay):
