@@ -10,6 +10,7 @@ import pytest
 
 from lab.agent import BUILD, client_environment
 from lab.askers import Hanging, Slow
+from lab.fnv import fnv
 
 HOSTS = BUILD / "tests" / "system" / "hosts"
 USER = "user@contoso.example"
@@ -24,13 +25,6 @@ MEMCHECK = [*VALGRIND, "--leak-check=full", "--show-leak-kinds=all",
 OURS = re.compile(r"\((plugin|ask|token_source|exchange|wire|xoauth2|buf|secret"
                   r"|diag)\.c:")
 DEADLINE = 90
-
-
-def fnv(data: bytes) -> int:
-    h = 2166136261
-    for byte in data:
-        h = (h ^ byte) * 16777619 & 0xffffffff
-    return h
 
 
 def response(token: str, user: str = USER) -> str:

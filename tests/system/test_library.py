@@ -11,6 +11,7 @@ import pytest
 
 from lab.agent import BUILD, client_environment
 from lab.askers import Hanging
+from lab.fnv import fnv
 
 ROOT = Path(__file__).parents[2]
 HOST = "tests/system/hosts/libraryhost"
@@ -44,15 +45,8 @@ main(int argc, char *argv[])
 """
 
 
-def fnv(text: str) -> int:
-    h = 2166136261
-    for byte in text.encode():
-        h = (h ^ byte) * 16777619 & 0xffffffff
-    return h
-
-
 def shown(text: str) -> str:
-    return f"{len(text)} {fnv(text)}"
+    return f"{len(text)} {fnv(text.encode())}"
 
 
 @pytest.fixture(scope="module")
