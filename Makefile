@@ -6,6 +6,7 @@
 #   make lint       formatting, static analysis, man pages
 #   make sanitize   unit tests and short fuzz runs under ASan and UBSan
 #   make fuzz       every fuzzer for FUZZ_SECONDS
+#   make faults     kill, starve and flood it: docs/RELIABILITY.md (root)
 #   make bench      the benchmarks of docs/PERFORMANCE.md (root)
 #   make install    DESTDIR, PREFIX and SYSCONFDIR are honoured; APPARMORDIR
 #                   and SELINUXDIR say where the policies go
@@ -194,7 +195,16 @@ check-layers:
 	tests/layers.sh $(CORE)
 
 check-system: all hosts sanitized-modules sanitized-threads
+	rm -rf $(BUILD)/faults/quick
 	BUILD=$(abspath $(BUILD)) tests/system/run
+	BUILD=$(abspath $(BUILD)) $(PYTHON) -B tests/system/reliability.py --check
+
+# One after another, since some of them measure.
+faults: all hosts
+	rm -rf $(BUILD)/faults/full
+	cd tests/system && FAULTS=full WORKERS=0 BUILD=$(abspath $(BUILD)) \
+	    ./run --durations=0 --durations-min=5 test_faults_*.py
+	FAULTS=full BUILD=$(abspath $(BUILD)) $(PYTHON) -B tests/system/reliability.py
 
 hosts: $(HOSTS)
 fuzzers: $(FUZZERS)
@@ -336,7 +346,7 @@ clean:
 
 .PHONY: all check check-unit check-abi check-layers check-system hosts fuzzers \
 	demo lint format sanitize sanitized-modules modules \
-	sanitized-threads threads fuzz bench \
+	sanitized-threads threads fuzz bench faults \
 	install clean
 .SECONDARY:
 -include $(wildcard $(BUILD)/*/*.d $(BUILD)/*/*/*.d $(BUILD)/*/*/*/*.d)

@@ -6,6 +6,7 @@ import pytest
 
 from lab.dovecots import Dovecots
 from lab.lab import Lab
+from lab.ledger import Ledger
 
 TAIL = 3000
 
@@ -32,6 +33,15 @@ def dovecots():
     """The lab for Dovecot, with nothing started."""
     with Dovecots() as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def ledger(request):
+    """Takes what docs/RELIABILITY.md says."""
+    made = Ledger(request.module)
+    yield made
+    if not request.session.testsfailed:
+        made.write()
 
 
 @pytest.hookimpl(hookwrapper=True)
