@@ -273,9 +273,8 @@ op_forget(struct session *s, const struct wire_msg *msg)
 
 /* A mail server's words, and what they mean. */
 static void
-log_reason(struct log_line *l, const char *reason)
+log_reason(struct log_line *l, const char *reason, const struct advice *a)
 {
-	const struct advice *a = reason != NULL ? advice_mail(reason) : NULL;
 	struct diag d = DIAG_INIT;
 
 	log_str(l, "reason", reason);
@@ -304,6 +303,8 @@ static void
 op_reject(struct session *s, const struct wire_msg *msg)
 {
 	struct live *l = find_allowed(s);
+	const char *reason = wire_get(msg, "reason");
+	const struct advice *a = reason != NULL ? advice_mail(reason) : NULL;
 	struct diag d = DIAG_INIT;
 	struct log_line line;
 	int64_t generation;
@@ -317,9 +318,11 @@ op_reject(struct session *s, const struct wire_msg *msg)
 	}
 	line = log_request(s, LOG_WARNING, "reject", DIAG_OK);
 	log_int(&line, "generation", generation);
-	log_reason(&line, wire_get(msg, "reason"));
+	log_reason(&line, reason, a);
 	log_send(&line);
-	live_reject(l, mailbox_of(s, l, msg), generation);
+	/* Some words say that no token would do. */
+	if (a == NULL || a->stale)
+		live_reject(l, mailbox_of(s, l, msg), generation);
 	session_begin(s, "ok");
 	session_finish(s);
 }

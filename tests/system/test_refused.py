@@ -2,6 +2,7 @@
 
 import pytest
 
+from lab import wire
 from lab.lab import ACCOUNT
 from lab.wait import until
 
@@ -91,3 +92,34 @@ def test_server_in_trouble(refusing, mode, words):
     lab.fake.mode = "ok"
     lab.down.drain(60)
     assert endpoint.count == 1
+
+
+@pytest.mark.parametrize("reason, renewals", [
+    ("535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is "
+     "disabled for the Tenant.", 0),
+    ("BYE User is authenticated but not connected.", 0),
+    ("535 5.7.3 Authentication unsuccessful", 1),
+    ("something that nobody has seen yet", 1),
+], ids=["disabled", "not-connected", "refused", "unknown"])
+def test_what_no_token_cures_renews_none(shared_lab, reason, renewals):
+    lab, name = shared_lab, f"{renewals}-{len(reason)}@contoso.example"
+    if lab.agent is None:
+        lab.start_fault()
+        lab.make_agent({}).start()
+    endpoint, agent = lab.fault.endpoint(name), lab.agent
+    agent.accounts[name] = lab.faulty(endpoint)
+    agent.write()
+    agent.do("import", name, agent=False, give=endpoint.refresh_token)
+    agent.do("reload")
+    agent.do("token", name)
+    before = endpoint.count
+    generation = wire.ask(lab.socket, op="get", account=name)["generation"]
+    for _ in range(2):
+        assert wire.ask(lab.socket, op="reject", account=name,
+                        generation=generation,
+                        reason=reason)["status"] == "ok"
+        until(lambda: endpoint.in_flight == 0, 10, "the request's end")
+    # Behind whatever renewal the rejects have started.
+    wire.ask(lab.socket, op="get", account=name)
+    assert endpoint.count == before + renewals
+    assert reason[:20] in agent.events("reject", name)[0]["reason"]
