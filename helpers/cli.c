@@ -73,13 +73,23 @@ cli_exit_code(enum diag_kind kind)
 void
 cli_say(const char *fmt, ...)
 {
+	auto_free char *text = NULL;
 	va_list ap;
+	int n;
 
-	fputs("mailtoken: ", stderr);
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	n = vasprintf(&text, fmt, ap);
 	va_end(ap);
-	fputc('\n', stderr);
+	if (n < 0) {
+		fputs("mailtoken: out of memory\n", stderr);
+		return;
+	}
+	/* File names and arguments may have what terminals obey. */
+	for (char *p = text; *p != '\0'; p++)
+		if (((unsigned char)*p < ' ' && *p != '\n' && *p != '\t') ||
+		    *p == 0x7f)
+			*p = '?';
+	fprintf(stderr, "mailtoken: %s\n", text);
 }
 
 int

@@ -91,11 +91,8 @@ add_file(struct export *e, enum archive_kind kind, const char *path, size_t max,
 	const struct group *gr;
 	struct stat st;
 
-	if (cli_file_read(path, max, &b, reterr) < 0)
+	if (cli_file_read_stat(path, max, &b, &st, reterr) < 0)
 		return -1;
-	if (stat(path, &st) < 0)
-		return diag_set(reterr, DIAG_RETRY,
-		    "%s: was just replaced: try again", path);
 	pw = getpwuid(st.st_uid);
 	gr = getgrgid(st.st_gid);
 	item.owner = pw != NULL ? pw->pw_name : NULL;

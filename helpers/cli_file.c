@@ -128,14 +128,21 @@ cli_file_write(
 }
 
 int
+cli_file_read_stat(const char *path, size_t max, struct buf *b, struct stat *st,
+    struct diag *reterr)
+{
+	auto_close int fd = regfile_open(path, "run this as root", st, reterr);
+
+	return fd < 0 ? -1 : regfile_slurp(fd, path, max, b, reterr);
+}
+
+int
 cli_file_read(const char *path, size_t max, struct buf *b, struct diag *reterr)
 {
-	auto_close int fd = -1;
 	struct stat st;
 
 	if (strcmp(path, "-") == 0)
 		return regfile_slurp(
 		    STDIN_FILENO, "standard input", max, b, reterr);
-	fd = regfile_open(path, "run this as root", &st, reterr);
-	return fd < 0 ? -1 : regfile_slurp(fd, path, max, b, reterr);
+	return cli_file_read_stat(path, max, b, &st, reterr);
 }

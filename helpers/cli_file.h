@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "buf.h"
@@ -36,5 +37,8 @@ int cli_file_write(const struct cli_file *f, const void *bytes, size_t n,
  */
 int cli_file_read(
     const char *path, size_t max, struct buf *b, struct diag *reterr);
+/* The same of a file, and *st is that of the bytes. */
+int cli_file_read_stat(const char *path, size_t max, struct buf *b,
+    struct stat *st, struct diag *reterr);
 
 #endif
