@@ -110,7 +110,7 @@ class Host:
         subprocess.run(["sh", "-euc", script], check=True, timeout=30)
 
     def send(self, image, subject: str, sender: str = SENDER):
-        with smtplib.SMTP("127.0.0.1", image.port, timeout=30) as smtp:
+        with smtplib.SMTP("127.0.0.1", image.port, "localhost", 30) as smtp:
             smtp.sendmail(sender, [TO], f"Subject: {subject}\n\nHello.\n")
 
     def arrived(self, subject: str):

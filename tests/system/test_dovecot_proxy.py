@@ -78,7 +78,8 @@ def by_pop3(down, user, password=LOCAL_PASSWORD):
 
 
 def by_submission(down, user, password=LOCAL_PASSWORD):
-    client = smtplib.SMTP("127.0.0.1", down.ports.submission, timeout=60)
+    client = smtplib.SMTP("127.0.0.1", down.ports.submission,
+                          "localhost", 60)
     try:
         client.login(user, password)
         assert client.mail(user)[0] == 250

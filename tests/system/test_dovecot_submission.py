@@ -40,7 +40,8 @@ def send(down, user: str, subject: str = "one"):
     message["From"], message["To"] = user, "inbox@fabrikam.example"
     message["Subject"] = subject
     message.set_content("Hello.\n" * 20)
-    with smtplib.SMTP("127.0.0.1", down.ports.submission, timeout=40) as smtp:
+    with smtplib.SMTP("127.0.0.1", down.ports.submission,
+                      "localhost", 40) as smtp:
         smtp.login(user, LOCAL_PASSWORD)
         smtp.send_message(message)
 

@@ -80,7 +80,7 @@ class Walk:
         # sendmail(1) submits to the system's Postfix only.
         self.command("sendmail", 'exec /usr/bin/python3 -c \'import smtplib, '
                      'sys; smtplib.SMTP("127.0.0.1", '
-                     f'{self.postfix.port}).sendmail(sys.argv[2], '
+                     f'{self.postfix.port}, "localhost").sendmail(sys.argv[2], '
                      'sys.argv[3:], sys.stdin.read())\' "$@"')
 
     def command(self, name: str, text: str):
