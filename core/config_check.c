@@ -13,6 +13,7 @@
 #include "cleanup.h"
 #include "credential.h"
 #include "regfile.h"
+#include "token_facts.h"
 
 #define DAY_S 86400
 
@@ -222,6 +223,22 @@ check_ca_file(struct check *k, const struct account *a)
 	found_at(k, a, a->line, &d);
 }
 
+/* Its name, or not all of it: Microsoft would say AADSTS700016. */
+static void
+check_client_id(struct check *k, const struct account *a)
+{
+	struct diag d = DIAG_INIT;
+
+	if (a->client_id == NULL || token_is_guid(a->client_id) ||
+	    strcmp(a->provider, "microsoft") != 0)
+		return;
+	(void)diag_set(&d, DIAG_CONFIG,
+	    "client_id: is not what Microsoft gives out: write the "
+	    "Application (client) ID of the app registration's page, "
+	    "36 characters like 11111111-2222-...");
+	found_at(k, a, a->line, &d);
+}
+
 size_t
 config_check_files(const struct config *c, config_complain *complain, void *arg)
 {
@@ -239,6 +256,7 @@ config_check_files(const struct config *c, config_complain *complain, void *arg)
 	for (size_t i = 0; i < c->n_accounts; i++) {
 		const struct account *a = c->accounts[i];
 
+		check_client_id(&k, a);
 		check_secret(&k, a);
 		check_key(&k, a);
 		check_end(&k, a);

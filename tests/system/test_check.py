@@ -41,3 +41,23 @@ def test_no_such_user(made):
     made.settings["user"] = "mailtoken-nobody"
     made.write()
     assert "useradd" in complaint(made)
+
+
+@pytest.mark.parametrize("client_id, good", [
+    ("11111111-2222-3333-4444-555555555555", True),
+    ("relay-for-mail", False),
+    ("11111111-2222-3333-4444-55555555555", False),
+], ids=["good", "name", "cut"])
+def test_client_id_of_microsoft(made, client_id, good):
+    made.accounts[ACCOUNT] = {
+        "provider": "microsoft", "tenant": "contoso.example",
+        "grant": "refresh_token", "client_id": client_id,
+        "services": "smtp", "allow": "postfix"}
+    made.write()
+    if good:
+        made.do("check")
+        return
+    said = complaint(made)
+    assert "Application (client) ID" in said and ACCOUNT in said
+    assert client_id not in said
+    assert len(said.splitlines()) == 1
