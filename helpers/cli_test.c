@@ -124,17 +124,16 @@ parse(struct test *t, int argc, char *argv[])
 
 /* What must be right before anything is asked; an exit code. */
 static int
-check_options(struct test *t)
+check_options(struct test *t, unsigned wanted)
 {
 	if (t->place != NULL && !parse_host(t, t->place)) {
 		cli_say("--host wants HOST or HOST:PORT, an IPv6 address in "
 			"brackets");
 		return EX_USAGE;
 	}
-	if (t->port != 0 &&
-	    (t->services == 0 || (t->services & (t->services - 1)) != 0)) {
+	if (t->port != 0 && (wanted == 0 || (wanted & (wanted - 1)) != 0)) {
 		cli_say("--host with a port wants one of --smtp, --imap and "
-			"--pop");
+			"--pop, since the account has not just one");
 		return EX_USAGE;
 	}
 	if (t->ca_file != NULL && access(t->ca_file, R_OK) != 0) {
@@ -349,10 +348,10 @@ cmd_test(struct cli *c, int argc, char *argv[])
 	if (t.user == NULL)
 		t.user =
 		    t.a != NULL && t.a->subject != NULL ? t.a->subject : t.name;
-	if ((rc = check_options(&t)) != EX_OK ||
+	wanted = t.services != 0 ? t.services : t.a != NULL ? t.a->services : 0;
+	if ((rc = check_options(&t, wanted)) != EX_OK ||
 	    (rc = get_token(c, &t, &token)) != EX_OK)
 		return rc;
-	wanted = t.services != 0 ? t.services : t.a != NULL ? t.a->services : 0;
 	if (t.json)
 		t.rows = cli_json_array();
 	else if (token.expires_at != 0)
