@@ -448,7 +448,8 @@ load_certificate(const char *more, struct heard *h)
 
 	(void)snprintf(keys, sizeof(keys),
 	    "provider = microsoft\ntenant = contoso.example\n"
-	    "grant = client_credentials\nclient_id = 1\n"
+	    "grant = client_credentials\n"
+	    "client_id = 11111111-2222-3333-4444-555555555555\n"
 	    "client_certificate = %s/cert\nclient_key = %s/key\n%s",
 	    dir, dir, more);
 	return load_account(keys, h);
@@ -559,7 +560,8 @@ checks_federated_tokens(void **unused)
 	(void)unused;
 	(void)snprintf(keys, sizeof(keys),
 	    "provider = microsoft\ntenant = contoso.example\n"
-	    "grant = workload_identity\nclient_id = 1\n"
+	    "grant = workload_identity\n"
+	    "client_id = 11111111-2222-3333-4444-555555555555\n"
 	    "client_assertion_file = %s",
 	    path_of("s"));
 	put("s", 0644, "a.b.c", 5);
