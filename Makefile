@@ -88,9 +88,11 @@ PRODUCTS = $(BUILD)/libxoauth2.so $(BUILD)/libmailtoken.so.0 \
 	  $(BUILD)/mailtokend $(BUILD)/mailtoken \
 	  $(DOVECOT:%=$(BUILD)/dovecot/%)
 UNIT	= $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
+# Preloaded into a program under test.
+PRELOADS = $(BUILD)/tests/system/hosts/fasttime.so
 # etpanhost is built by its test, with headers that cannot be installed here.
-HOSTS	= $(patsubst %.c,$(BUILD)/%,$(filter-out %/etpanhost.c,\
-	  $(wildcard tests/system/hosts/*.c)))
+HOSTS	= $(patsubst %.c,$(BUILD)/%,$(filter-out %/etpanhost.c \
+	  $(PRELOADS:$(BUILD)/%.so=%.c),$(wildcard tests/system/hosts/*.c)))
 FUZZERS	= $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCHES	= $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 
@@ -167,6 +169,9 @@ $(BUILD)/tests/system/hosts/libraryhost: $(BUILD)/tests/system/hosts/libraryhost
 $(filter-out %/libraryhost,$(HOSTS)): $(BUILD)/%: $(BUILD)/%.o
 	$(LINK) -o $@ $^ $(shell $(PKG) --libs libsasl2) -lpthread
 
+$(PRELOADS): %.so: %.o
+	$(LINK) -shared -o $@ $^
+
 $(BUILD)/tests/bench/grants $(BUILD)/tests/bench/state: BENCHLIBS = $(LIBS_CORE)
 $(BENCHES): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libcore.a
 	$(LINK) -o $@ $^ $(shell $(PKG) --libs libsasl2 $(BENCHLIBS))
@@ -206,7 +211,7 @@ faults: all hosts
 	    ./run --durations=0 --durations-min=5 test_faults_*.py
 	FAULTS=full BUILD=$(abspath $(BUILD)) $(PYTHON) -B tests/system/reliability.py
 
-hosts: $(HOSTS)
+hosts: $(HOSTS) $(PRELOADS)
 fuzzers: $(FUZZERS)
 
 check: check-unit check-abi check-layers check-system
