@@ -23,6 +23,7 @@ struct command {
 	struct spawned child;
 	int pidfd; /* -1: look from time to time */
 	struct buf out;
+	bool mute; /* its output is thrown away */
 	struct event *on_out, *on_end, *on_deadline;
 	command_done *done;
 	void *arg;
@@ -206,8 +207,10 @@ read_output(struct command *c, struct diag *reterr)
 		if ((room = buf_room(&c->out, want)) == NULL)
 			return diag_nomem(reterr);
 		n = read(c->child.out, room, want);
-		if (n > 0)
+		if (n > 0 && !c->mute)
 			c->out.len += (size_t)n;
+		else if (n > 0)
+			return 0; /* one bite a turn: it may never end */
 		else if (n == 0)
 			return 1;
 		else if (errno == EAGAIN)
@@ -246,9 +249,9 @@ on_end(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (!spawn_ended(&c->child, &status))
 		return;
-	if (judge(c, status, &d) == 0 && read_output(c, &d) >= 0)
+	if (judge(c, status, &d) == 0 && !c->mute && read_output(c, &d) >= 0)
 		(void)take_output(c, &s, &d);
-	finish(c, &s, &d);
+	finish(c, c->mute ? NULL : &s, &d);
 }
 
 static void
@@ -290,9 +293,9 @@ watch(struct command *c, struct event_base *base)
 	       event_add(c->on_deadline, &deadline) == 0;
 }
 
-struct command *
-command_start(struct event_base *base, const char *text, int64_t timeout_ms,
-    command_done *done, void *arg, struct diag *reterr)
+static struct command *
+start(struct event_base *base, const char *text, char *const told[], bool mute,
+    int64_t timeout_ms, command_done *done, void *arg, struct diag *reterr)
 {
 	struct command *c;
 	int err;
@@ -310,9 +313,10 @@ command_start(struct event_base *base, const char *text, int64_t timeout_ms,
 	c->done = done;
 	c->arg = arg;
 	c->timeout_ms = timeout_ms;
+	c->mute = mute;
 	buf_init(&c->out, COMMAND_OUTPUT_MAX + 1);
 	split(c);
-	err = spawn(c->argv, &c->child);
+	err = spawn(c->argv, told, &c->child);
 	if (err == 0 && watch(c, base))
 		return c;
 	if (err == 0 || err == ENOMEM)
@@ -322,6 +326,20 @@ command_start(struct event_base *base, const char *text, int64_t timeout_ms,
 		    c->argv[0], strerror(err));
 	command_free(c);
 	return NULL;
+}
+
+struct command *
+command_start(struct event_base *base, const char *text, int64_t timeout_ms,
+    command_done *done, void *arg, struct diag *reterr)
+{
+	return start(base, text, NULL, false, timeout_ms, done, arg, reterr);
+}
+
+struct command *
+command_tell(struct event_base *base, const char *text, char *const told[],
+    int64_t timeout_ms, command_done *done, void *arg, struct diag *reterr)
+{
+	return start(base, text, told, true, timeout_ms, done, arg, reterr);
 }
 
 /* What command_run() waits for. */

@@ -1,6 +1,7 @@
 /*
- * command.h - a program that prints a secret: started without a shell, with a
- * limit of time and output, and killed when either is passed.
+ * command.h - a program that prints a secret, or one that is told something:
+ * started without a shell, with a limit of time and output, and killed when
+ * either is passed.
  *
  * The text is a list of arguments separated by blanks; the first is an
  * absolute path; there is no quoting.  The program gets PATH, HOME, LANG and
@@ -46,6 +47,14 @@ typedef void command_done(void *arg, const struct secret *output,
  */
 struct command *command_start(struct event_base *base, const char *text,
 	int64_t timeout_ms, command_done *done, void *arg,
+	struct diag *reterr);
+/*
+ * The same for a program that has nothing to print: told (spawn() has what it
+ * is) is in its environment, its output is thrown away, and done() gets none;
+ * why->kind is OK if it went well.  told need not live on.
+ */
+struct command *command_tell(struct event_base *base, const char *text,
+	char *const told[], int64_t timeout_ms, command_done *done, void *arg,
 	struct diag *reterr);
 /* Kills it; done() will not be called.  Sets *c to NULL; NULL is fine. */
 void command_cancel(struct command **c);

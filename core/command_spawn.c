@@ -13,14 +13,19 @@
 #define REAP_TRIES  100
 #define REAP_NAP_NS 2000000
 
-/* The environment of a program; room for the variables and a NULL. */
+/* The environment of a program: these of ours, and what it is told. */
 static const char *const variables[] = { "PATH=", "HOME=", "LANG=", "USER=" };
 #define N_VARIABLES (sizeof(variables) / sizeof(variables[0]))
+#define ENVIRONMENT (N_VARIABLES + SPAWN_TOLD_MAX + 1) /* with a NULL */
 
 static void
-pick_environment(char *env[N_VARIABLES + 1])
+pick_environment(char *const told[], char *env[ENVIRONMENT])
 {
 	size_t n = 0;
+
+	for (size_t i = 0; told != NULL && told[i] != NULL; i++)
+		if (i < SPAWN_TOLD_MAX)
+			env[n++] = told[i];
 
 	for (size_t i = 0; i < N_VARIABLES; i++) {
 		size_t len = strlen(variables[i]);
@@ -68,10 +73,10 @@ reset_signals(void)
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static void __attribute__((noreturn))
-child(char *const argv[], pid_t parent, int out, int failure)
+static void __attribute__((noreturn)) child(
+    char *const argv[], char *const told[], pid_t parent, int out, int failure)
 {
-	char *env[N_VARIABLES + 1];
+	char *env[ENVIRONMENT];
 	int err;
 
 	reset_signals();
@@ -80,7 +85,7 @@ child(char *const argv[], pid_t parent, int out, int failure)
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(127);
-	pick_environment(env);
+	pick_environment(told, env);
 	failure = set_descriptors(out, failure);
 	if (failure >= 0 && chdir("/") == 0)
 		(void)execve(argv[0], argv, env);
@@ -106,7 +111,7 @@ restore_sigchld(void)
 }
 
 int
-spawn(char *const argv[], struct spawned *ret)
+spawn(char *const argv[], char *const told[], struct spawned *ret)
 {
 	int out[2] = { -1, -1 }, failure[2] = { -1, -1 };
 	pid_t parent = getpid(), pid;
@@ -128,7 +133,7 @@ spawn(char *const argv[], struct spawned *ret)
 	pid = fork();
 	err = errno;
 	if (pid == 0)
-		child(argv, parent, out[1], failure[1]);
+		child(argv, told, parent, out[1], failure[1]);
 	(void)sigprocmask(SIG_SETMASK, &old, NULL);
 	(void)close(out[1]);
 	(void)close(failure[1]);

@@ -17,8 +17,13 @@ struct spawned {
 };
 #define SPAWNED_INIT { -1, -1, -1 }
 
-/* argv[0] is a path.  Returns 0 or an errno. */
-int spawn(char *const argv[], struct spawned *ret);
+#define SPAWN_TOLD_MAX	8	/* variables that a program is told */
+
+/*
+ * argv[0] is a path.  told is "NAME=VALUE" for its environment, NULL-ended, or
+ * NULL for none.  Returns 0 or an errno.
+ */
+int spawn(char *const argv[], char *const told[], struct spawned *ret);
 /* What the program could not be executed for; 0: it was.  After its end. */
 int spawn_failure(const struct spawned *s);
 /*

@@ -650,6 +650,63 @@ is_a_kind_of_secret(void **unused)
 	secret_ref_free(&ref);
 }
 
+struct heard {
+	struct event_base *base;
+	unsigned calls;
+	bool output;
+	struct diag why;
+};
+
+static void
+hear(void *arg, const struct secret *output, const struct diag *why)
+{
+	struct heard *h = arg;
+
+	h->calls++;
+	h->output = output != NULL;
+	h->why = *why;
+}
+
+/* Whatever it prints, how much and whether anything: only its end counts. */
+static void
+tells_a_program(void **unused)
+{
+	static const struct {
+		const char *script;
+		enum diag_kind kind;
+		const char *says;
+	} cases[] = {
+		{ "[ \"$MAILTOKEN_A:$MAILTOKEN_B\" = '1 2=3:' ]", DIAG_OK, "" },
+		{ "[ \"$(env | grep -c MAILTOKEN)\" = 2 ]", DIAG_OK, "" },
+		{ "printf 'a\\000b'", DIAG_OK, "" },
+		{ "head -c 1000000 /dev/zero", DIAG_OK, "" },
+		{ "exit 3", DIAG_CONFIG, "/bin/sh: ended with status 3" },
+		{ "exit 75", DIAG_RETRY, "later" },
+		{ "exec /bin/cat /dev/zero", DIAG_RETRY, "took longer than" },
+		{ "sleep 60 & wait", DIAG_RETRY, "took longer than" },
+	};
+	char one[] = "MAILTOKEN_A=1 2=3", two[] = "MAILTOKEN_B=";
+	char *told[] = { one, two, NULL };
+	size_t before = count_fds();
+
+	(void)unused;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct heard h = { event_base_new(), 0, false, DIAG_INIT };
+		struct diag d = DIAG_INIT;
+		int64_t ms = strstr(cases[i].says, "longer") ? 300 : 20000;
+
+		assert_non_null(command_tell(
+		    h.base, script(cases[i].script), told, ms, hear, &h, &d));
+		(void)event_base_dispatch(h.base);
+		event_base_free(h.base);
+		if (h.calls != 1 || h.output || h.why.kind != cases[i].kind ||
+		    strstr(h.why.text, cases[i].says) == NULL)
+			fail_msg("%s: %s", cases[i].script, h.why.text);
+	}
+	no_children();
+	assert_int_equal(count_fds(), before);
+}
+
 int
 main(void)
 {
@@ -669,6 +726,7 @@ main(void)
 		cmocka_unit_test(leaves_nothing),
 		cmocka_unit_test(survives_a_full_table),
 		cmocka_unit_test(is_a_kind_of_secret),
+		cmocka_unit_test(tells_a_program),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
