@@ -241,11 +241,14 @@ void
 http_free(struct http **h)
 {
 	struct http *p = *h;
+	struct http_call *c, *next;
 
 	if (p == NULL)
 		return;
-	while (p->calls != NULL)
-		call_free(p->calls);
+	for (c = p->calls; c != NULL; c = next) {
+		next = c->next;
+		call_free(c);
+	}
 	/* Gives up its sockets by watch_socket(), so before the timer. */
 	if (p->multi != NULL)
 		(void)curl_multi_cleanup(p->multi);

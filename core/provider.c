@@ -344,9 +344,6 @@ static int
 check_query(const struct preset *p, const struct provider_query *q,
     const char **badkey, struct diag *reterr)
 {
-	if (p == NULL)
-		return bad(badkey, "provider", reterr,
-		    "unknown: write microsoft, outlook.com, google or custom");
 	if (!p->has_tenant && q->tenant != NULL)
 		return bad(badkey, "tenant", reterr,
 		    "only provider = microsoft has one: take it out");
@@ -370,6 +367,9 @@ provider_resolve(const struct provider_query *q, struct provider_preset *ret,
 	struct provider_preset r = PROVIDER_PRESET_INIT;
 
 	*badkey = NULL;
+	if (p == NULL)
+		return bad(badkey, "provider", reterr,
+		    "unknown: write microsoft, outlook.com, google or custom");
 	if (check_query(p, q, badkey, reterr) < 0)
 		return -1;
 	if (p->resolve(q, &r, badkey, reterr) < 0) {

@@ -242,7 +242,7 @@ mechanism_free(struct dsasl_client *client)
 
 #define MECHANISM(name_)                                                    \
 	{                                                                   \
-		.name = name_, .struct_size = sizeof(struct mechanism),     \
+		.name = (name_), .struct_size = sizeof(struct mechanism),   \
 		.flags = MECHANISM_FLAGS, .input = mechanism_input,         \
 		.output = mechanism_output,                                 \
 		.set_parameter = mechanism_set_parameter,                   \

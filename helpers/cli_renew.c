@@ -93,8 +93,10 @@ cli_token(struct cli *c, const struct token_query *q, struct token *ret,
 
 	if (cli_agent(c, &agent))
 		return agent.source.ops->get(&agent.source, q, ret, reterr);
-	if ((a = cli_mailbox_account(c, q->account)) == NULL)
-		return diag_set(reterr, DIAG_CONFIG, "%s", "");
+	if ((a = cli_mailbox_account(c, q->account)) == NULL) {
+		(void)diag_set(reterr, DIAG_CONFIG, "%s", "");
+		return -1;
+	}
 	if (cli_renew(c, a, false, &grant, reterr) < 0)
 		return name_account(a, reterr);
 	secret_move(&ret->value, &grant.access_token);

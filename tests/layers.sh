@@ -24,7 +24,8 @@ done
 # Who may know which library.
 only() {	# only HEADER FILE... - no other file includes it
 	header=$1; shift
-	for f in $(grep -rlE "^#include <$header" core sasl-plugin helpers || true); do
+	for f in $(grep -rlE "^#include <$header" core sasl-plugin \
+	    dovecot-plugin helpers library || true); do
 		case " $* " in
 		*" $f "*) ;;
 		*) echo "$f: must not include <$header>"; exit 1 ;;
