@@ -395,8 +395,8 @@ renew_cancel(struct renewal **r)
 
 /* new is NULL: nobody is logged in any more. */
 static int
-replace_login(const struct store *s, const struct store_lock *l,
-    const char *account, struct secret *new, int64_t now_s, struct diag *reterr)
+replace_login(const struct store *s, struct store_lock *l, const char *account,
+    struct secret *new, int64_t now_s, struct diag *reterr)
 {
 	auto_grant struct grant g = GRANT_INIT;
 
@@ -451,7 +451,7 @@ renew_logout(const struct store *s, const char *account, int64_t now_s,
 }
 
 int
-renew_logout_locked(const struct store *s, const struct store_lock *l,
+renew_logout_locked(const struct store *s, struct store_lock *l,
     const char *account, int64_t now_s, struct diag *reterr)
 {
 	return replace_login(s, l, account, NULL, now_s, reterr);

@@ -79,7 +79,7 @@ int renew_login(const struct store *s, const char *account,
 int renew_logout(const struct store *s, const char *account, int64_t now_s,
 	struct diag *reterr);
 /* The same for who holds the lock. */
-int renew_logout_locked(const struct store *s, const struct store_lock *l,
+int renew_logout_locked(const struct store *s, struct store_lock *l,
 	const char *account, int64_t now_s, struct diag *reterr);
 
 #endif

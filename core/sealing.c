@@ -198,8 +198,7 @@ note_bad(struct reseal *r, const struct diag *d)
 
 /* Under the account's lock: afterwards nobody writes it with an older key. */
 static int
-reseal_locked(
-    struct reseal *r, const struct store_lock *lock, const char *account)
+reseal_locked(struct reseal *r, struct store_lock *lock, const char *account)
 {
 	auto_grant struct grant g = GRANT_INIT;
 	struct diag d = DIAG_INIT;

@@ -112,35 +112,53 @@ same_file(const struct store *s, int fd, const char *name)
 	       a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
+/* 1: *ret is locked; 0: another process has it; -1 with errno. */
+static int
+lock_file(const struct store *s, const char *name, int flags, int *ret)
+{
+	/* Again if somebody replaced the file between open and flock. */
+	for (int tries = 0; tries < 10; tries++) {
+		auto_close int fd = openat(s->dirfd, name,
+		    flags | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600);
+		int rc;
+
+		if (fd < 0 ||
+		    ((flags & O_CREAT) != 0 && give_to_owner(s, fd) < 0))
+			return -1;
+		do
+			rc = flock(fd, LOCK_EX | LOCK_NB);
+		while (rc < 0 && errno == EINTR);
+		if (rc < 0)
+			return errno == EWOULDBLOCK ? 0 : -1;
+		if (same_file(s, fd, name)) {
+			*ret = take_fd(&fd);
+			return 1;
+		}
+	}
+	return 0;
+}
+
 int
 store_lock(const struct store *s, const char *account, struct store_lock *ret,
     struct diag *reterr)
 {
-	char name[NAME_MAX_];
+	char name[NAME_MAX_], grant[NAME_MAX_];
+	auto_close int fd = -1;
+	int rc;
 
 	ret->busy = false;
-	if (file_name(name, "", account, ".lock", reterr) < 0)
+	if (file_name(name, "", account, ".lock", reterr) < 0 ||
+	    file_name(grant, "", account, ".grant", reterr) < 0)
 		return -1;
-	/* Again if somebody removed the file between open and flock. */
-	for (int tries = 0; tries < 10; tries++) {
-		auto_close int fd = openat(s->dirfd, name,
-		    O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK,
-		    0600);
-		int rc;
-
-		if (fd < 0 || give_to_owner(s, fd) < 0)
-			return sys(reterr, s, name, "open the lock");
-		do
-			rc = flock(fd, LOCK_EX | LOCK_NB);
-		while (rc < 0 && errno == EINTR);
-		if (rc < 0 && errno == EWOULDBLOCK)
-			break;
-		if (rc < 0)
-			return sys(reterr, s, name, "lock");
-		if (same_file(s, fd, name)) {
-			ret->fd = take_fd(&fd);
-			return 0;
-		}
+	rc = lock_file(s, name, O_RDWR | O_CREAT, &fd);
+	if (rc < 0)
+		return sys(reterr, s, name, "lock");
+	/* One that cannot be opened cannot be renewed: who reads it says so. */
+	if (rc > 0)
+		rc = lock_file(s, grant, O_RDONLY, &ret->grant);
+	if (rc != 0) {
+		ret->fd = take_fd(&fd);
+		return 0;
 	}
 	ret->busy = true;
 	return diag_set(reterr, DIAG_RETRY,
@@ -167,6 +185,8 @@ store_lock_wait(const struct store *s, const char *account, int64_t wait_ms,
 void
 store_unlock(struct store_lock *l)
 {
+	if (l->grant >= 0)
+		(void)close(l->grant);
 	if (l->fd >= 0)
 		(void)close(l->fd);
 	*l = (struct store_lock)STORE_LOCK_INIT;
@@ -347,7 +367,10 @@ sync_fd(int fd)
 	return rc;
 }
 
-/* The order matters: a name must never stand for half a grant. */
+/*
+ * The order matters: a name must never stand for half a grant, nor for one
+ * that is not locked.
+ */
 static int
 replace(const struct store *s, const char *tmp, const char *name, int fd,
     const struct buf *b)
@@ -355,6 +378,7 @@ replace(const struct store *s, const char *tmp, const char *name, int fd,
 	if (give_to_owner(s, fd) < 0 || fchmod(fd, 0600) < 0 ||
 	    regfile_write(fd, b->ptr, b->len) < 0 || sync_fd(fd) < 0)
 		return -1;
+	(void)flock(fd, LOCK_EX | LOCK_NB); /* nobody else knows it */
 	return renameat(s->dirfd, tmp, s->dirfd, name);
 }
 
@@ -394,8 +418,8 @@ format(const struct store *s, const char *account, const struct grant *g,
 }
 
 int
-store_write(const struct store *s, const struct store_lock *l,
-    const char *account, const struct grant *g, struct diag *reterr)
+store_write(const struct store *s, struct store_lock *l, const char *account,
+    const struct grant *g, struct diag *reterr)
 {
 	auto_buf struct buf b = BUF_INIT(SEALED_MAX_BYTES);
 	auto_close int fd = -1;
@@ -419,6 +443,9 @@ store_write(const struct store *s, const struct store_lock *l,
 		(void)unlinkat(s->dirfd, tmp, 0);
 		return -1;
 	}
+	if (l->grant >= 0)
+		(void)close(l->grant);
+	l->grant = take_fd(&fd);
 	if (sync_fd(s->dirfd) < 0)
 		return sys(reterr, s, name, "make it durable");
 	return 0;

@@ -3,7 +3,8 @@
  *
  * The file NAME.grant holds one whole grant, always: it is written new,
  * fsynced, renamed over the old one, and the directory is fsynced.  The lock
- * is flock(2) on NAME.lock, which stays; it is gone when its holder is.
+ * is flock(2) on NAME.lock, which stays; it is gone when its holder is.  If
+ * somebody removes that file, the same on the grant's file keeps others out.
  * Readers need no lock.  Files are 0600 and belong to the directory's owner,
  * also when root writes them.
  *
@@ -42,9 +43,10 @@ void store_close(struct store *s);
 
 struct store_lock {
 	int fd;
+	int grant;		/* the grant's file; -1: there is none yet */
 	bool busy;		/* after -1: another process holds it */
 };
-#define STORE_LOCK_INIT { -1, false }
+#define STORE_LOCK_INIT { -1, -1, false }
 
 /*
  * Never blocks: RETRY, and ret->busy, if another process holds it.  The name
@@ -79,7 +81,7 @@ int store_key_of(const struct store *s, const char *account,
  * the old file is as it was; only if the directory could not be fsynced at
  * the end is the new one there already, not yet durable.
  */
-int store_write(const struct store *s, const struct store_lock *l,
+int store_write(const struct store *s, struct store_lock *l,
 	const char *account, const struct grant *g, struct diag *reterr);
 
 #endif

@@ -525,6 +525,37 @@ locks_out_others(void **state)
 	assert_int_equal(store_write(&lab->s, &m, ACCOUNT, &g, &d), -1);
 }
 
+/* Somebody tidies up: what is locked is the grant, whatever its lock is. */
+static void
+locks_out_others_without_its_file(void **state)
+{
+	struct lab *lab = *state;
+	struct store_lock l = STORE_LOCK_INIT, m = STORE_LOCK_INIT;
+	auto_grant struct grant g = GRANT_INIT;
+	struct diag d = DIAG_INIT;
+	pid_t pid;
+
+	fill(&g, 1, "rt", "at");
+	assert_int_equal(put(&lab->s, &g, &d), 0);
+	pid = holder(lab);
+	assert_int_equal(unlinkat(lab->s.dirfd, ACCOUNT ".lock", 0), 0);
+	assert_int_equal(store_lock(&lab->s, ACCOUNT, &l, &d), -1);
+	assert_true(l.busy && d.kind == DIAG_RETRY);
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_int_equal(store_lock(&lab->s, ACCOUNT, &l, &d), 0);
+	/* Also when it has written, and will again. */
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(store_write(&lab->s, &l, ACCOUNT, &g, &d), 0);
+		assert_int_equal(unlinkat(lab->s.dirfd, ACCOUNT ".lock", 0), 0);
+		assert_int_equal(store_lock(&lab->s, ACCOUNT, &m, &d), -1);
+		assert_true(m.busy);
+	}
+	store_unlock(&l);
+	assert_int_equal(store_lock(&lab->s, ACCOUNT, &m, &d), 0);
+	store_unlock(&m);
+}
+
 static void
 refuses_what_does_not_fit(void **state)
 {
@@ -565,6 +596,7 @@ main(void)
 		T(survives_short_writes_and_eintr),
 		T(survives_crashes),
 		T(locks_out_others),
+		T(locks_out_others_without_its_file),
 		T(refuses_what_does_not_fit),
 	};
 
