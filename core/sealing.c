@@ -117,10 +117,20 @@ make_first(struct store *s, struct keyring *k, struct diag *reterr)
 static int
 check_keys(struct store *s, struct keyring *k, bool make, struct diag *reterr)
 {
-	struct look l = { .s = s, .k = k };
+	struct look l;
+	int changed = 0;
 
-	if (state_dir_each(s->dir, s->dirfd, look_at, &l, reterr) < 0)
-		return -1;
+	/* Again if the keys were changed while we looked. */
+	for (int tries = 0; tries == 0 || (changed > 0 && tries < 10);
+	     tries++) {
+		l = (struct look){ .s = s, .k = k };
+		if (state_dir_each(s->dir, s->dirfd, look_at, &l, reterr) < 0)
+			return -1;
+		if (l.sealed == 0 || l.known > 0)
+			break;
+		if ((changed = keyring_follow(k, reterr)) < 0)
+			return -1;
+	}
 	if (l.sealed > 0 && l.known == 0)
 		return no_key_for(&l, reterr);
 	if (k->path == NULL || k->n > 0 || !make)
