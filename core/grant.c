@@ -74,6 +74,13 @@ grant_rotate(struct grant *g, struct secret *refresh_token)
 	secret_move(&g->refresh_token, refresh_token);
 }
 
+bool
+grant_is_newer(const struct grant *known, const struct grant *disk)
+{
+	return known->generation > disk->generation &&
+	       known->login_at >= disk->login_at;
+}
+
 /* Numbers are never negative; an access token has an end. */
 static int
 parse_pairs(const struct wire_msg *msg, struct grant *g, struct diag *reterr)

@@ -38,6 +38,11 @@ bool grant_copy(struct grant *to, const struct grant *from);
  * same one again changes nothing.
  */
 void grant_rotate(struct grant *g, struct secret *refresh_token);
+/*
+ * Is what a process has newer than what it finds on disk?  Only after a write
+ * had failed; and never newer than a login, or a logout, made since.
+ */
+bool grant_is_newer(const struct grant *known, const struct grant *disk);
 #define auto_grant __attribute__((cleanup(grant_wipe)))
 
 /*

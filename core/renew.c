@@ -15,8 +15,8 @@
 
 /*
  *   LOCK --got it--> read the store --somebody renewed--> done
- *    |  ^               |
- *    +--+ busy          +--> SECRET --> DISCOVER --> ASK --> write --> done
+ *    |  ^ busy: read it first, for a token that will do
+ *    +--+               +--> SECRET --> DISCOVER --> ASK --> write --> done
  *                                                   |   ^
  *                                                   +---+ challenged, once
  *
@@ -259,17 +259,6 @@ get_secret(struct renewal *r)
 	finish(r, NULL, NULL, &d);
 }
 
-/*
- * The caller's grant is newer than the disk only after a write had failed,
- * and never newer than a login made since.
- */
-static bool
-known_is_newer(const struct renewal *r, const struct grant *disk)
-{
-	return r->have_known && r->known.generation > disk->generation &&
-	       r->known.login_at >= disk->login_at;
-}
-
 /* Has somebody else renewed while we did not look? */
 static bool
 disk_will_do(const struct renewal *r, const struct grant *disk)
@@ -300,7 +289,7 @@ choose_grant(struct renewal *r, struct diag *reterr)
 	r->newest = r->grant.generation;
 	if (r->have_known && r->known.generation > r->newest)
 		r->newest = r->known.generation;
-	if (known_is_newer(r, &r->grant)) {
+	if (r->have_known && grant_is_newer(&r->known, &r->grant)) {
 		/*
 		 * Now rather than after the answer: the refresh token on disk
 		 * may be a used one.  If it fails again, so will save().
@@ -332,6 +321,23 @@ on_lock(struct renewal *r)
 		get_secret(r);
 }
 
+/*
+ * Who holds the lock may take long, or be stopped.  A reader needs none: a
+ * token that will do is good without waiting.
+ */
+static bool
+take_without_lock(struct renewal *r)
+{
+	struct diag ignored = DIAG_INIT;
+
+	if (store_read(r->env->store, r->account->name, &r->grant, &ignored) <=
+		0 ||
+	    !disk_will_do(r, &r->grant))
+		return false;
+	finish(r, &r->grant, NULL, NULL);
+	return true;
+}
+
 static void
 try_lock(evutil_socket_t fd, short what, void *arg)
 {
@@ -345,6 +351,8 @@ try_lock(evutil_socket_t fd, short what, void *arg)
 		on_lock(r);
 		return;
 	}
+	if (r->lock.busy && r->waited_ms == 0 && take_without_lock(r))
+		return;
 	r->waited_ms += LOCK_POLL_MS;
 	if (!r->lock.busy || r->waited_ms > RENEW_LOCK_WAIT_MS)
 		finish(r, NULL, NULL, &d);

@@ -442,6 +442,60 @@ waits_for_the_lock(void **state)
 	expect_disk(lab, 7, "", "rt-new", "rt-1");
 }
 
+/* Whoever holds the lock: a token on disk that will do needs none. */
+static void
+does_not_wait_for_what_is_there(void **state)
+{
+	struct lab *lab = *state;
+	auto_grant struct grant known = GRANT_INIT, g = GRANT_INIT;
+	pid_t pid;
+
+	start_with(lab, &known);
+	assert_true(grant_copy(&g, &known));
+	g.generation = 6;
+	g.expires_at = NOW + 900;
+	set(&g.access_token, "at-theirs");
+	put(lab, &g);
+	pid = hold_lock(lab);
+	for (int i = 0; i < 2; i++) {
+		renew(&lab->env, lab->account, i > 0 ? &known : NULL, i > 0);
+		expect(&result.g, 6, "at-theirs", "rt-0", "");
+	}
+	assert_int_equal(waitpid(pid, NULL, WNOHANG), 0);
+	assert_int_equal(lab->server.requests, 0);
+	/* Else it does wait: here, since somebody wants a newer one. */
+	renew(&lab->env, lab->account, NULL, true);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	expect(&result.g, 7, "at-0", "rt-1", "rt-0");
+	expect_rest(lab);
+}
+
+static void
+knows_which_grant_is_newer(void **state)
+{
+	static const struct {
+		int64_t generation, login_at, disk_generation, disk_login_at;
+		bool newer;
+	} cases[] = {
+		{ 7, 100, 6, 100, true }, { 6, 100, 6, 100, false },
+		{ 5, 100, 6, 100, false },
+		/* A login, or a logout, counts more than many renewals. */
+		{ 9, 100, 6, 101, false }, { 6, 101, 9, 100, false },
+		{ 1, 0, 0, 0, true }, /* the file has gone */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct grant a = GRANT_INIT, b = GRANT_INIT;
+
+		a.generation = cases[i].generation;
+		a.login_at = cases[i].login_at;
+		b.generation = cases[i].disk_generation;
+		b.login_at = cases[i].disk_login_at;
+		assert_int_equal(grant_is_newer(&a, &b), cases[i].newer);
+	}
+}
+
 /* What could not be saved is served, kept, and saved the next time. */
 static void
 survives_a_full_disk(void **state)
@@ -848,6 +902,8 @@ main(void)
 		T(keeps_the_refresh_token),
 		T(takes_what_others_renewed),
 		T(waits_for_the_lock),
+		T(does_not_wait_for_what_is_there),
+		T(knows_which_grant_is_newer),
 		T(survives_a_full_disk),
 		T(login_beats_an_unsaved_grant),
 		T(leaves_the_file_after_a_refusal),
