@@ -168,7 +168,7 @@ save_again(struct live *l)
 	if (store_lock(s, l->account->name, &lock, &d) < 0)
 		return;
 	if (store_read(s, l->account->name, &disk, &d) >= 0 &&
-	    (disk.generation >= l->grant.generation ||
+	    (!grant_is_newer(&l->grant, &disk) ||
 		store_write(s, &lock, l->account->name, &l->grant, &d) == 0)) {
 		struct log_line line = log_event(LOG_NOTICE, "state-saved");
 
