@@ -20,13 +20,13 @@
 #include "acceptor.h"
 #include "cleanup.h"
 #include "clock.h"
-#include "config_check.h"
 #include "config_user.h"
 #include "http.h"
 #include "log.h"
 #include "lookup.h"
 #include "privileges.h"
 #include "sealing.h"
+#include "selfcheck.h"
 #include "server.h"
 
 #define LEAVE_S 30 /* for what is pending, after SIGTERM */
@@ -45,13 +45,19 @@ struct agent {
 	struct event *on_hup, *on_term, *on_int, *leave;
 };
 
+static void
+say(int priority, const char *event, const char *text)
+{
+	struct log_line l = log_event(priority, event);
+
+	log_str(&l, "text", text);
+	log_send(&l);
+}
+
 static int
 die(const struct diag *d)
 {
-	struct log_line l = log_event(LOG_CRIT, "cannot-start");
-
-	log_str(&l, "text", d->text);
-	log_send(&l);
+	say(LOG_CRIT, "cannot-start", d->text);
 	return d->kind == DIAG_CONFIG ? EX_CONFIG : EX_TEMPFAIL;
 }
 
@@ -64,10 +70,8 @@ static void
 complain(void *arg, const struct diag *d)
 {
 	struct first_complaint *first = arg;
-	struct log_line l = log_event(LOG_ERR, "configuration");
 
-	log_str(&l, "text", d->text);
-	log_send(&l);
+	say(LOG_ERR, "configuration", d->text);
 	if (first->n++ == 0)
 		first->d = *d;
 }
@@ -104,19 +108,15 @@ same_words(char *const *a, char *const *b)
 static void
 warn_fixed(const struct config *was, const struct config *is)
 {
-	struct log_line l;
-
 	if (strcmp(was->state_dir, is->state_dir) == 0 &&
 	    strcmp(was->user, is->user) == 0 &&
 	    same_words(was->listen, is->listen) &&
 	    same_words(was->socketmap, is->socketmap) &&
 	    was->idle_exit_s == is->idle_exit_s)
 		return;
-	l = log_event(LOG_WARNING, "restart-needed");
-	log_str(&l, "text",
+	say(LOG_WARNING, "restart-needed",
 	    "listen, socketmap, state_dir, user and idle_exit change at a "
 	    "restart only");
-	log_send(&l);
 }
 
 int
@@ -272,6 +272,16 @@ make_keys(const struct config *c, struct diag *reterr)
 	return rc;
 }
 
+/* Once at the start; for one lookup of Postfix's it would be said too often. */
+static void
+lock_memory(const struct agent *a)
+{
+	struct diag d = DIAG_INIT;
+
+	if (privileges_lock_memory(&d) < 0 && !a->stdio)
+		say(LOG_NOTICE, "memory-not-locked", d.text);
+}
+
 /* Configuration, state, sockets; root only as long as that takes. */
 static int
 open_all(struct agent *a, struct diag *reterr)
@@ -280,6 +290,7 @@ open_all(struct agent *a, struct diag *reterr)
 
 	if (c == NULL)
 		return -1;
+	privileges_allow_lock();
 	if ((a->user ?
 		    privileges_own_dir(c->state_dir, reterr) :
 		    privileges_state_dir(c->state_dir, c->user, reterr)) < 0 ||
@@ -289,6 +300,7 @@ open_all(struct agent *a, struct diag *reterr)
 	    (!a->user && privileges_drop(c->user, reterr) < 0))
 		return -1;
 	privileges_harden();
+	lock_memory(a);
 	return sealing_open(
 	    &a->store, c->state_dir, &c->seal_key, true, reterr);
 }
@@ -394,33 +406,10 @@ run(const char *path, bool user, bool stdio)
 	} else {
 		log_ready(&a);
 		(void)event_base_dispatch(a.server.base);
-		struct log_line l = log_event(LOG_NOTICE, "stopped");
-		log_send(&l);
+		say(LOG_NOTICE, "stopped", NULL);
 	}
 	close_all(&a);
 	return rc;
-}
-
-static void
-say_complaint(void *arg, const struct diag *d)
-{
-	(void)arg;
-	fprintf(stderr, "mailtokend: %s\n", d->text);
-}
-
-static int
-check(const char *path, bool user)
-{
-	struct config *c = config_load(path, say_complaint, NULL);
-	struct diag d = DIAG_INIT;
-	size_t n = 1;
-
-	if (c != NULL && user && config_user_defaults(c, &d) < 0)
-		say_complaint(NULL, &d);
-	else if (c != NULL)
-		n = config_check_files(c, say_complaint, NULL);
-	config_unref(&c);
-	return n == 0 ? EX_OK : EX_CONFIG;
 }
 
 static int
@@ -480,7 +469,7 @@ main(int argc, char *argv[])
 		return EX_CONFIG;
 	}
 	if (only_check)
-		return check(path, user);
+		return selfcheck(path, user);
 	(void)umask(077);
 	log_open("mailtokend", to_stderr);
 	clock_start();

@@ -19,6 +19,7 @@
 #include "cleanup.h"
 #include "clock.h"
 #include "config_user.h"
+#include "privileges.h"
 
 #define CONF_PATH MAILTOKEN_SYSCONFDIR "/mailtoken/mailtoken.conf"
 
@@ -298,14 +299,19 @@ cli_span(int64_t seconds, char *text, size_t size)
 	return text;
 }
 
-/* Tokens pass through here: no core, no ptrace, nothing world-readable. */
+/*
+ * Tokens pass through here: no core, no ptrace, no swap if that can be had,
+ * nothing world-readable.
+ */
 static void
 harden(void)
 {
 	struct rlimit none = { 0, 0 };
+	struct diag unlocked = DIAG_INIT;
 
 	(void)setrlimit(RLIMIT_CORE, &none);
 	(void)prctl(PR_SET_DUMPABLE, 0);
+	(void)privileges_lock_memory(&unlocked);
 	(void)umask(077);
 }
 

@@ -3,12 +3,15 @@
 #include <errno.h>
 #include <grp.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 void
@@ -24,6 +27,52 @@ privileges_harden(void)
 		files.rlim_cur = files.rlim_max;
 		(void)setrlimit(RLIMIT_NOFILE, &files);
 	}
+}
+
+void
+privileges_allow_lock(void)
+{
+	struct rlimit all = { RLIM_INFINITY, RLIM_INFINITY };
+
+	if (geteuid() == 0)
+		(void)setrlimit(RLIMIT_MEMLOCK, &all);
+}
+
+static bool
+may_lock_without_limit(void)
+{
+	struct __user_cap_header_struct who = {
+		.version = _LINUX_CAPABILITY_VERSION_3
+	};
+	struct __user_cap_data_struct has[_LINUX_CAPABILITY_U32S_3] = { 0 };
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_MEMLOCK, &limit) == 0 &&
+	    limit.rlim_max == RLIM_INFINITY) {
+		limit.rlim_cur = RLIM_INFINITY;
+		if (setrlimit(RLIMIT_MEMLOCK, &limit) == 0)
+			return true;
+	}
+	return syscall(SYS_capget, &who, has) == 0 &&
+	       (has[CAP_TO_INDEX(CAP_IPC_LOCK)].effective &
+		   CAP_TO_MASK(CAP_IPC_LOCK)) != 0;
+}
+
+int
+privileges_lock_memory(struct diag *reterr)
+{
+	if (!may_lock_without_limit())
+		return diag_set(reterr, DIAG_CONFIG,
+		    "secrets may reach the swap space: locked memory is "
+		    "limited (ulimit -l): LimitMEMLOCK=infinity in the "
+		    "unit, --ulimit memlock=-1 for a container, or encrypted "
+		    "swap, or none");
+	if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0)
+		return diag_set(reterr, DIAG_CONFIG,
+		    "secrets may reach the swap space: mlockall: %s: "
+		    "encrypt swap, or have none",
+		    strerror(errno));
+	return 0;
 }
 
 static const struct passwd *
@@ -57,6 +106,14 @@ privileges_state_dir(const char *dir, const char *user, struct diag *reterr)
 	return 0;
 }
 
+/* What no program that we start could be given again. */
+static void
+drop_bounds(void)
+{
+	for (unsigned long cap = 0; prctl(PR_CAPBSET_READ, cap) >= 0; cap++)
+		(void)prctl(PR_CAPBSET_DROP, cap);
+}
+
 int
 privileges_drop(const char *user, struct diag *reterr)
 {
@@ -66,6 +123,8 @@ privileges_drop(const char *user, struct diag *reterr)
 		return 0;
 	if ((pw = find_user(user, reterr)) == NULL)
 		return -1;
+	if (pw->pw_uid != 0)
+		drop_bounds();
 	if (initgroups(user, pw->pw_gid) < 0 ||
 	    setresgid(pw->pw_gid, pw->pw_gid, pw->pw_gid) < 0 ||
 	    setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid) < 0)

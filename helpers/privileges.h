@@ -13,6 +13,20 @@
 void privileges_harden(void);
 
 /*
+ * As root: lets this process, and what it becomes, lock all of its memory.
+ * Before privileges_drop(), which takes the right to do so away.
+ */
+void privileges_allow_lock(void);
+
+/*
+ * Keeps all memory of this process out of swap, what libraries take for
+ * themselves included: now, and what comes, page by page as it is used.
+ * Only where no limit could make an allocation fail later; else *reterr
+ * (CONFIG) says why not and what to do, and nothing is locked.
+ */
+int privileges_lock_memory(struct diag *reterr);
+
+/*
  * As root: makes the state directory (0700) for the user if it is missing.
  * Otherwise, and if it is there, does nothing.  *reterr is CONFIG.
  */
@@ -26,8 +40,9 @@ privileges_state_dir(const char *dir, const char *user, struct diag *reterr);
 int privileges_own_dir(const char *dir, struct diag *reterr);
 
 /*
- * As root: becomes the user, for good, with its groups.  Otherwise does
- * nothing.  *reterr is CONFIG.
+ * As root: becomes the user, for good, with its groups, and without any
+ * capability that a program could give back.  Otherwise does nothing.
+ * *reterr is CONFIG.
  */
 int privileges_drop(const char *user, struct diag *reterr);
 
