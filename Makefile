@@ -150,6 +150,7 @@ $(BUILD)/mailtoken: $(CLI:%=$(BUILD)/helpers/%.o) $(BUILD)/libcore.a
 
 $(BUILD)/tests/unit/test_log: $(BUILD)/helpers/log.o
 $(BUILD)/tests/unit/test_expiry: $(BUILD)/helpers/expiry.o $(BUILD)/helpers/log.o
+$(BUILD)/tests/unit/test_notify: $(addprefix $(BUILD)/helpers/,notify.o log.o clock.o)
 $(UNIT): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libcore.a
 	$(LINK) $(TESTLINK) -o $@ $(filter %.o,$^) $(filter %.a,$^) \
 	    $(shell $(PKG) --libs $(LIBS_CORE) cmocka)

@@ -11,6 +11,7 @@
 #define HASH_NONFATAL_OOM	     1
 #include <uthash.h>
 
+#include "command.h"
 #include "wire.h"
 
 #define COUNT(a)       (sizeof(a) / sizeof((a)[0]))
@@ -55,6 +56,24 @@ set_seal_key(const struct setting_into *into, const struct setting *s,
 }
 
 static int
+set_notify(const struct setting_into *into, const struct setting *s,
+    const char *value, struct diag *reterr)
+{
+	char **slot = setting_field(into, s), *copy;
+
+	if (command_check(value, reterr) < 0)
+		return diag_set(reterr, DIAG_CONFIG,
+		    "must be the absolute path of a program, with at most %d "
+		    "arguments",
+		    COMMAND_ARGUMENTS_MAX - 1);
+	if ((copy = strdup(value)) == NULL)
+		return diag_nomem(reterr);
+	free(*slot);
+	*slot = copy;
+	return 0;
+}
+
+static int
 set_answer(const struct setting_into *into, const struct setting *s,
     const char *value, struct diag *reterr)
 {
@@ -77,6 +96,7 @@ const struct setting agent_settings[] = {
 	{ "state_dir", set_state_dir, IN(state_dir), 0, 0 },
 	{ "seal_key", set_seal_key, IN(seal_key), 0, 0 },
 	{ "user", setting_word, IN(user), 0, 0 },
+	{ "notify", set_notify, IN(notify), 0, 0 },
 	{ "admin", setting_rules, IN(admin), 0, 0 },
 	{ "http_timeout", setting_seconds, IN(http_timeout_s), 1, 120 },
 	{ "max_connections", setting_count, IN(max_connections), 1, 65536 },
@@ -126,6 +146,7 @@ config_free(struct config *c)
 	free(c->state_dir);
 	secret_ref_free(&c->seal_key);
 	free(c->user);
+	free(c->notify);
 	rules_free(&c->admin);
 	free(c);
 }

@@ -29,6 +29,7 @@ struct config {
 	struct secret_ref seal_key;	/* of the state; default: seal.key
 				 * beside the file; kind NONE: not sealed */
 	char *user;		/* to become if started as root; "mailtoken" */
+	char *notify;		/* program and arguments; NULL: none */
 	struct rules admin;	/* besides root and the agent's own uid */
 	int64_t http_timeout_s;	/* of one request; default 20 */
 	unsigned max_connections;	/* default 1024 */

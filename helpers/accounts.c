@@ -18,8 +18,11 @@ accounts_new(const struct renew_env *env)
 {
 	struct accounts *a = calloc(1, sizeof(*a));
 
-	if (a != NULL)
-		a->pool.env = env;
+	if (a == NULL)
+		return NULL;
+	a->pool.env = env;
+	if ((a->pool.notify = notify_new(env->base)) == NULL)
+		accounts_free(&a);
 	return a;
 }
 
@@ -40,6 +43,7 @@ accounts_free(struct accounts **ap)
 		next = l->next_gone;
 		live_free(l);
 	}
+	notify_free(&a->pool.notify);
 	config_unref(&a->config);
 	free(a);
 	*ap = NULL;
@@ -108,8 +112,12 @@ accounts_apply(struct accounts *a, struct config *c)
 {
 	struct live *l, *next;
 
-	if (!add_new(a, c))
+	notify_program(a->pool.notify, c->notify);
+	if (!add_new(a, c)) {
+		notify_program(a->pool.notify,
+		    a->config != NULL ? a->config->notify : NULL);
 		return false;
+	}
 	HASH_ITER(hh, a->by_name, l, next)
 	{
 		const struct account *account =
@@ -133,6 +141,7 @@ void
 accounts_quiesce(struct accounts *a)
 {
 	a->pool.quiet = true;
+	notify_program(a->pool.notify, NULL);
 }
 
 size_t
@@ -182,21 +191,26 @@ accounts_by_key(struct accounts *a, const char *key, struct accounts_key *ret)
 	return ret->live != NULL;
 }
 
-void
-accounts_each(
-    struct accounts *a, bool (*each)(void *arg, struct live *l), void *arg)
+struct live *
+accounts_named(struct accounts *a, const char *name)
 {
-	for (size_t i = 0; a->config != NULL && i < a->config->n_accounts;
-	     i++) {
-		struct live *l = find(a, a->config->accounts[i]->name);
-
-		if (l != NULL && !each(arg, l))
-			return;
-	}
+	return find(a, name);
 }
 
 size_t
 accounts_count(const struct accounts *a)
 {
 	return HASH_COUNT(a->by_name);
+}
+
+struct metrics *
+accounts_metrics(struct accounts *a)
+{
+	return &a->pool.metrics;
+}
+
+const struct notify *
+accounts_notify(const struct accounts *a)
+{
+	return a->pool.notify;
 }

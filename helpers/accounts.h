@@ -26,7 +26,10 @@ void accounts_free(struct accounts **a);
  */
 bool accounts_apply(struct accounts *a, struct config *c);
 
-/* No renewal is started ahead of time any more (the agent is leaving). */
+/*
+ * No renewal is started ahead of time any more, and nobody is told of anything
+ * (the agent is leaving).
+ */
 void accounts_quiesce(struct accounts *a);
 /* Renewals whose answer is still to come. */
 size_t accounts_in_flight(const struct accounts *a);
@@ -47,9 +50,12 @@ struct accounts_key {
 /* A sender, or a relayhost of an account.  False: it is nobody's. */
 bool accounts_by_key(
     struct accounts *a, const char *key, struct accounts_key *ret);
-/* Every account, in the configuration's order, until each() says false. */
-void accounts_each(
-    struct accounts *a, bool (*each)(void *arg, struct live *l), void *arg);
+/* The account of exactly that name, or NULL. */
+struct live *accounts_named(struct accounts *a, const char *name);
 size_t accounts_count(const struct accounts *a);
+
+/* What all of them count, and who is told of them. */
+struct metrics *accounts_metrics(struct accounts *a);
+const struct notify *accounts_notify(const struct accounts *a);
 
 #endif

@@ -1,7 +1,6 @@
 #include "expiry.h"
 
 #include <stddef.h>
-#include <stdio.h>
 
 #include "credential.h"
 #include "log.h"
@@ -40,35 +39,43 @@ passed(int64_t left_s)
 }
 
 static void
-send_warning(const struct account *a, int64_t left_s)
+describe(const struct account *a, int64_t left_s, struct diag *ret)
 {
-	struct log_line l =
-	    log_event(left_s > 0 ? LOG_WARNING : LOG_ERR, "expires");
-	char text[512];
+	const char *ends = left_s > 0 ? "ends" : "has ended";
 
 	if (a->client_certificate != NULL)
-		(void)snprintf(text, sizeof(text),
+		(void)diag_set(ret, DIAG_CONFIG,
 		    "%s %s: make a new one, add it to the application, then "
 		    "replace the file",
-		    a->client_certificate, left_s > 0 ? "ends" : "has ended");
+		    a->client_certificate, ends);
 	else
-		(void)snprintf(text, sizeof(text),
+		(void)diag_set(ret, DIAG_CONFIG,
 		    "the client secret %s: make a new one and store it, then "
 		    "write its client_secret_expires",
-		    left_s > 0 ? "ends" : "has ended");
-	log_str(&l, "account", a->name);
-	log_str(&l, "what", expiry_what(a));
-	log_int(&l, "days", left_s > 0 ? left_s / DAY_S : 0);
-	log_str(&l, "text", text);
-	log_send(&l);
+		    ends);
 }
 
-void
-expiry_say(struct expiry *e, const struct account *a, int64_t now_s)
+bool
+expiry_say(
+    struct expiry *e, const struct account *a, int64_t now_s, struct diag *ret)
 {
-	unsigned n = e->at != 0 ? passed(e->at - now_s) : 0;
+	int64_t left_s = e->at - now_s;
+	int64_t days = left_s > 0 ? left_s / DAY_S : 0;
+	unsigned n = e->at != 0 ? passed(left_s) : 0;
+	bool news = n > e->said;
+	struct log_line l;
 
-	if (n > e->said)
-		send_warning(a, e->at - now_s);
 	e->said = n;
+	if (!news)
+		return false;
+	describe(a, left_s, ret);
+	l = log_event(left_s > 0 ? LOG_WARNING : LOG_ERR, "expires");
+	log_str(&l, "account", a->name);
+	log_str(&l, "what", expiry_what(a));
+	log_int(&l, "days", days);
+	log_str(&l, "text", ret->text);
+	log_send(&l);
+	if (left_s > 0)
+		(void)diag_wrap(ret, "in %lld days", (long long)days);
+	return true;
 }

@@ -6,9 +6,11 @@
 #ifndef HELPERS_EXPIRY_H
 #define HELPERS_EXPIRY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "account.h"
+#include "diag.h"
 
 struct expiry {
 	int64_t at;    /* Unix time; 0: not known */
@@ -20,7 +22,11 @@ const char *expiry_what(const struct account *a);
 
 /* Looks at it anew: reads the certificate's file. */
 void expiry_look(struct expiry *e, const struct account *a);
-/* event=expires, once for each of 30, 7, 1 and 0 days that are left. */
-void expiry_say(struct expiry *e, const struct account *a, int64_t now_s);
+/*
+ * event=expires, once for each of 30, 7, 1 and 0 days that are left: then
+ * true, and *ret (CONFIG) is the same in a sentence.
+ */
+bool expiry_say(struct expiry *e, const struct account *a, int64_t now_s,
+    struct diag *ret);
 
 #endif

@@ -12,7 +12,7 @@
 #define LISTENERS_MAX 16
 
 /* What is spoken there: docs/PROTOCOL.md, or Postfix's socketmap. */
-enum listener_kind { LISTENER_AGENT, LISTENER_SOCKETMAP };
+enum listener_kind { LISTENER_AGENT, LISTENER_SOCKETMAP, LISTENER__COUNT };
 
 struct listeners {
 	struct {

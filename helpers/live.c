@@ -4,6 +4,7 @@
 
 #include <event2/event.h>
 
+#include "announce.h"
 #include "clock.h"
 #include "log.h"
 
@@ -24,42 +25,6 @@ live_free(struct live *l)
 	config_unref(&l->config);
 	free(l->doubts);
 	free(l);
-}
-
-/* One line per renewal; when a person is needed, a louder one, once. */
-static void
-log_renewal(struct live *l, const struct grant *g, const struct diag *unsaved,
-    const struct diag *why)
-{
-	struct log_line line =
-	    log_event(g != NULL ? LOG_INFO : LOG_WARNING, "renewal");
-	enum diag_kind kind = g != NULL ? DIAG_OK : why->kind;
-
-	log_str(&line, "account", l->account->name);
-	log_str(&line, "result", diag_kind_name(kind));
-	if (g != NULL) {
-		log_int(&line, "generation", g->generation);
-		log_int(&line, "life", g->expires_at - g->obtained_at);
-	} else {
-		log_str(&line, "text", why->text);
-	}
-	log_send(&line);
-
-	if (unsaved != NULL) {
-		line = log_event(LOG_ERR, "state-not-saved");
-		log_str(&line, "account", l->account->name);
-		log_str(&line, "text", unsaved->text);
-		log_send(&line);
-	}
-	if (kind != l->logged && (kind == DIAG_REAUTH || kind == DIAG_CONFIG)) {
-		line = log_event(LOG_ERR,
-		    kind == DIAG_REAUTH ? "login-needed" : "change-needed");
-		log_str(&line, "account", l->account->name);
-		log_str(&line, "result", diag_kind_name(kind));
-		log_str(&line, "text", why->text);
-		log_send(&line);
-	}
-	l->logged = kind;
 }
 
 static void arm(struct live *l);
@@ -111,7 +76,17 @@ static void
 look_at_expiry(struct live *l)
 {
 	expiry_look(&l->expiry, l->account);
-	expiry_say(&l->expiry, l->account, clock_now_s());
+	announce_expiry(l);
+}
+
+static void
+count_renewal(struct live *l, enum diag_kind kind)
+{
+	struct metrics *m = &l->pool->metrics;
+
+	tally_add(&l->metrics.renewals, kind);
+	tally_add(&m->all.renewals, kind);
+	metrics_time(m, clock_now_ms() - l->began_ms);
 }
 
 static void
@@ -122,7 +97,8 @@ renewed(void *arg, const struct grant *g, const struct diag *unsaved,
 
 	l->renewal = NULL;
 	l->pool->in_flight--;
-	log_renewal(l, g, unsaved, why);
+	count_renewal(l, g != NULL ? DIAG_OK : why->kind);
+	announce_renewal(l, g, unsaved, why);
 	if (g != NULL)
 		l->unsaved = unsaved != NULL;
 	ended(l, g, why);
@@ -143,6 +119,7 @@ begin(struct live *l, bool force)
 {
 	struct diag d = DIAG_INIT;
 
+	l->began_ms = clock_now_ms();
 	/* Known even if it is nothing: what another process got will do. */
 	l->renewal = renew_start(l->pool->env, l->account, &l->grant,
 	    l->account->min_life_s, force, renewed, l, &d);
@@ -190,7 +167,7 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (l->pool->quiet)
 		return;
-	expiry_say(&l->expiry, l->account, clock_now_s());
+	announce_expiry(l);
 	if (l->unsaved && l->renewal == NULL)
 		save_again(l);
 	if (now >= refresh_due_ms(&l->refresh, now) &&
@@ -226,7 +203,6 @@ load(struct live *l)
 {
 	struct refresh_token tok = REFRESH_TOKEN_INIT;
 	struct diag d = DIAG_INIT;
-	struct log_line line;
 
 	if (store_read(l->pool->env->store, l->account->name, &l->grant, &d) >=
 	    0) {
@@ -240,11 +216,7 @@ load(struct live *l)
 			refresh_load(&l->refresh, &tok);
 		return;
 	}
-	line = log_event(LOG_ERR, "state-unreadable");
-	log_str(&line, "account", l->account->name);
-	log_str(&line, "text", d.text);
-	log_send(&line);
-	l->logged = d.kind;
+	announce_unreadable(l, &d);
 	if (refresh_force(&l->refresh, clock_now_ms()))
 		refresh_ended(&l->refresh, clock_now_ms(), NULL, &d);
 }
@@ -437,7 +409,7 @@ forgotten(struct live *l)
 	    "logged out, no refresh token yet: run mailtoken login %s",
 	    l->account->name);
 	refresh_ended(&l->refresh, clock_now_ms(), NULL, &d);
-	l->logged = d.kind;
+	announce_nothing(l, d.kind);
 }
 
 /*

@@ -15,6 +15,8 @@
 
 #include "config.h"
 #include "expiry.h"
+#include "metrics.h"
+#include "notify.h"
 #include "refresh.h"
 #include "renew.h"
 
@@ -23,6 +25,8 @@ struct event;
 /* What all accounts of an agent share. */
 struct live_pool {
 	const struct renew_env *env;
+	struct notify *notify;
+	struct metrics metrics;
 	struct live *gone; /* retired, waiting for their renewal's end */
 	size_t in_flight;  /* renewals whose answer is still to come */
 	bool quiet;	   /* no renewals ahead of time any more */
@@ -48,6 +52,9 @@ struct live {
 	bool gone;	       /* not configured any more */
 	int64_t not_before_ms; /* spreads first renewals */
 	enum diag_kind logged; /* the last verdict that was logged */
+	struct notified notified;
+	struct account_metrics metrics;
+	int64_t began_ms; /* the renewal */
 	struct expiry expiry;  /* of what the application shows */
 	struct renewal *renewal;
 	struct doubt *doubts; /* LIVE_DOUBTS of them; NULL: none yet */

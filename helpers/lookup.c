@@ -70,7 +70,7 @@ watch(struct lookup *l, short what)
 }
 
 static void
-log_lookup(const struct lookup *l, const char *result, const char *text)
+log_lookup(const struct lookup *l, enum diag_kind result, const char *text)
 {
 	struct log_line line =
 	    log_event(text != NULL ? LOG_WARNING : LOG_INFO, "lookup");
@@ -79,9 +79,15 @@ log_lookup(const struct lookup *l, const char *result, const char *text)
 	log_str(&line, "user", l->user);
 	log_int(&line, "uid", l->peer.uid);
 	log_int(&line, "pid", l->peer.pid);
-	log_str(&line, "result", result);
+	log_str(&line, "result", diag_kind_name(result));
 	log_str(&line, "text", text);
 	log_send(&line);
+}
+
+static void
+count_lookup(const struct lookup *l, enum diag_kind result)
+{
+	tally_add(&accounts_metrics(l->server->accounts)->lookups, result);
 }
 
 static void
@@ -89,7 +95,8 @@ answer_failure(struct lookup *l, const struct diag *d)
 {
 	bool later = d->kind == DIAG_RETRY || d->kind == DIAG_NOMEM;
 
-	log_lookup(l, diag_kind_name(d->kind), d->text);
+	count_lookup(l, d->kind);
+	log_lookup(l, d->kind, d->text);
 	socketmap_answer(&l->out, later ? SOCKETMAP_TEMP : SOCKETMAP_PERM,
 	    d->text, strlen(d->text));
 }
@@ -100,7 +107,8 @@ answer_value(struct lookup *l, const char *what, size_t len)
 {
 	auto_buf struct buf value = BUF_INIT(SOCKETMAP_ANSWER_MAX);
 
-	log_lookup(l, "ok", NULL);
+	count_lookup(l, DIAG_OK);
+	log_lookup(l, DIAG_OK, NULL);
 	buf_adds(&value, l->user);
 	buf_adds(&value, ":");
 	buf_add(&value, what, len);
@@ -232,7 +240,7 @@ next_request(struct lookup *l)
 	if (l->in.len > 0)
 		took = socketmap_parse(l->in.ptr, l->in.len, &r, &d);
 	if (took < 0) {
-		log_lookup(l, diag_kind_name(d.kind), d.text);
+		log_lookup(l, d.kind, d.text);
 		return -1;
 	}
 	if (took == 0)
@@ -350,14 +358,17 @@ lookup_leave(struct server *s)
 void
 lookup_start(struct server *server, int fd)
 {
+	struct metrics *m = accounts_metrics(server->accounts);
 	struct lookup *l;
 	struct peer peer;
 
 	/* Postfix tries again, and logs that the table does not answer. */
 	if (!visitor_admit(server, fd, &peer)) {
+		m->refused[LISTENER_SOCKETMAP]++;
 		(void)close(fd);
 		return;
 	}
+	m->accepted[LISTENER_SOCKETMAP]++;
 	if ((l = calloc(1, sizeof(*l))) == NULL) {
 		(void)close(fd);
 		visitor_leave(server, &peer);

@@ -6,11 +6,13 @@
 #include "advice.h"
 #include "clock.h"
 #include "log.h"
+#include "report.h"
 
 enum op {
 	OP_GET,
 	OP_REJECT,
 	OP_STATUS,
+	OP_METRICS,
 	OP_REFRESH,
 	OP_RELOAD,
 	OP_FORGET,
@@ -20,6 +22,7 @@ enum op {
 static void op_get(struct session *s, const struct wire_msg *msg);
 static void op_reject(struct session *s, const struct wire_msg *msg);
 static void op_status(struct session *s, const struct wire_msg *msg);
+static void op_metrics(struct session *s, const struct wire_msg *msg);
 static void op_refresh(struct session *s, const struct wire_msg *msg);
 static void op_reload(struct session *s, const struct wire_msg *msg);
 static void op_forget(struct session *s, const struct wire_msg *msg);
@@ -35,6 +38,9 @@ static const struct {
 	    .admin_only = false },
 	[OP_STATUS] = { .name = "status",
 	    .run = op_status,
+	    .admin_only = true },
+	[OP_METRICS] = { .name = "metrics",
+	    .run = op_metrics,
 	    .admin_only = true },
 	[OP_REFRESH] = { .name = "refresh",
 	    .run = op_refresh,
@@ -71,12 +77,26 @@ event_of(const struct session *s)
 	return strcmp(s->what.op, "get") == 0 ? "token" : s->what.op;
 }
 
+static void
+count(const struct session *s, enum diag_kind result)
+{
+	struct live *l;
+
+	if (strcmp(s->what.op, "get") != 0)
+		return;
+	tally_add(&accounts_metrics(s->server->accounts)->all.gets, result);
+	l = accounts_find(s->server->accounts, s->what.account);
+	if (l != NULL)
+		tally_add(&l->metrics.gets, result);
+}
+
 /* Logs it and says it. */
 static void
 fail(struct session *s, const struct diag *d)
 {
 	struct log_line l = log_request(s, LOG_WARNING, event_of(s), d->kind);
 
+	count(s, d->kind);
 	log_str(&l, "text", d->text);
 	log_send(&l);
 	session_error(s, d);
@@ -215,6 +235,7 @@ answer_token(
 		fail(s, &d);
 		return;
 	}
+	count(s, DIAG_OK);
 	l = log_request(s, LOG_INFO, event_of(s), DIAG_OK);
 	log_int(&l, "generation", tok->generation);
 	log_int(&l, "life", (tok->expires_ms - clock_now_ms()) / 1000);
@@ -316,6 +337,8 @@ op_reject(struct session *s, const struct wire_msg *msg)
 		fail(s, &d);
 		return;
 	}
+	l->metrics.rejects++;
+	accounts_metrics(s->server->accounts)->all.rejects++;
 	line = log_request(s, LOG_WARNING, "reject", DIAG_OK);
 	log_int(&line, "generation", generation);
 	log_reason(&line, reason, a);
@@ -327,37 +350,6 @@ op_reject(struct session *s, const struct wire_msg *msg)
 	session_finish(s);
 }
 
-static bool
-put_status(void *arg, struct live *l)
-{
-	struct session *s = arg;
-	struct live_status st;
-
-	live_status(l, &st);
-	wire_put(&s->out, "version", WIRE_VERSION);
-	wire_put(&s->out, "status", "ok");
-	wire_put_int(&s->out, "more", 1);
-	wire_put(&s->out, "account", st.account->name);
-	wire_put(&s->out, "provider", st.account->provider);
-	wire_put(&s->out, "grant", grant_name(st.account->grant));
-	wire_put(&s->out, "state", st.state);
-	wire_put_int(&s->out, "generation", st.generation);
-	wire_put_int(&s->out, "expires_at", st.expires_at);
-	wire_put_int(&s->out, "renewed_at", st.renewed_at);
-	wire_put_int(&s->out, "next_at", st.next_at);
-	wire_put_int(&s->out, "login_at", st.login_at);
-	wire_put_int(&s->out, "login_idle_at", st.login_idle_at);
-	wire_put(&s->out, "credential", expiry_what(st.account));
-	wire_put_int(
-	    &s->out, "credential_expires_at", st.credential_expires_at);
-	wire_put_int(&s->out, "waiting", st.waiting);
-	wire_put_int(&s->out, "failures", st.failures);
-	if (*st.text != '\0')
-		wire_put(&s->out, "text", st.text);
-	wire_end(&s->out);
-	return !s->out.failed;
-}
-
 static void
 op_status(struct session *s, const struct wire_msg *msg)
 {
@@ -365,17 +357,14 @@ op_status(struct session *s, const struct wire_msg *msg)
 
 	if (wire_get(msg, "account") != NULL && (l = find_account(s)) == NULL)
 		return;
-	if (l != NULL)
-		(void)put_status(s, l);
-	else
-		accounts_each(s->server->accounts, put_status, s);
-	wire_put(&s->out, "version", WIRE_VERSION);
-	wire_put(&s->out, "status", "ok");
-	wire_put_int(
-	    &s->out, "accounts", (int64_t)accounts_count(s->server->accounts));
-	wire_put(&s->out, "version_agent", MAILTOKEN_VERSION);
-	wire_put_int(&s->out, "started_at", s->server->started_at);
-	session_finish(s);
+	report_status(s, l);
+}
+
+static void
+op_metrics(struct session *s, const struct wire_msg *msg)
+{
+	(void)msg;
+	report_metrics(s);
 }
 
 static void

@@ -16,6 +16,7 @@
 
 #define READ_STEP 4096
 #define DRAIN_MAX (256 << 10)
+#define LIST_STEP WIRE_MAX_BYTES /* of a listing at a time */
 
 /*
  * Closing a socket with unread bytes would cost the client the answer: it
@@ -49,6 +50,7 @@ session_free(struct session *s)
 		(void)close(s->fd);
 	buf_wipe(&s->in);
 	buf_wipe(&s->out);
+	config_unref(&s->listing.config);
 	free(s);
 	visitor_leave(server, &peer);
 }
@@ -62,6 +64,33 @@ session_watch(struct session *s, short what)
 	if (!visitor_watch(
 		&s->event, s->server, s->fd, what, s->deadline_ms, on_event, s))
 		session_free(s);
+}
+
+/* The next bit of a listing; false: that was all. */
+static bool
+list_some(struct session *s)
+{
+	struct listing *list = &s->listing;
+
+	if (list->config == NULL)
+		return false;
+	buf_wipe(&s->out);
+	s->sent = 0;
+	if (!s->server->leaving)
+		s->deadline_ms = clock_now_ms() + SESSION_WRITE_MS;
+	while (
+	    list->next < list->config->n_accounts && s->out.len < LIST_STEP) {
+		struct live *l = accounts_named(s->server->accounts,
+		    list->config->accounts[list->next++]->name);
+
+		if (l != NULL)
+			list->each(s, l);
+	}
+	if (list->next == list->config->n_accounts) {
+		list->end(s);
+		config_unref(&list->config);
+	}
+	return !s->out.failed;
 }
 
 static void
@@ -79,10 +108,25 @@ send_some(struct session *s)
 			session_watch(s, EV_WRITE);
 			return;
 		} else {
-			break;
+			session_free(s);
+			return;
 		}
 	}
-	session_free(s);
+	/* Others first: one who reads as fast as we write is not alone. */
+	if (list_some(s))
+		session_watch(s, EV_WRITE);
+	else
+		session_free(s);
+}
+
+void
+session_list(struct session *s, void (*each)(struct session *s, struct live *l),
+    void (*end)(struct session *s))
+{
+	buf_wipe(&s->in);
+	s->listing =
+	    (struct listing){ config_ref(s->server->config), 0, each, end };
+	send_some(s);
 }
 
 void
@@ -255,13 +299,16 @@ turn_away(int fd)
 void
 session_start(struct server *server, int fd)
 {
+	struct metrics *m = accounts_metrics(server->accounts);
 	struct session *s;
 	struct peer peer;
 
 	if (!visitor_admit(server, fd, &peer)) {
+		m->refused[LISTENER_AGENT]++;
 		turn_away(fd);
 		return;
 	}
+	m->accepted[LISTENER_AGENT]++;
 	if ((s = calloc(1, sizeof(*s))) == NULL) {
 		(void)close(fd);
 		visitor_leave(server, &peer);

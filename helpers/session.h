@@ -15,9 +15,21 @@
 #define SESSION_READ_MS	  10000	     /* for the whole request to come */
 #define SESSION_WRITE_MS  10000	     /* for the client to take the answer */
 #define SESSION_ANSWER_MS 8000	     /* for the provider, then we say "retry" */
-#define SESSION_OUT_MAX	  (64 << 20) /* status of very many accounts */
+#define SESSION_OUT_MAX	  (4 * WIRE_MAX_BYTES)
 
 struct event;
+struct session;
+
+/*
+ * An answer with a message for each account, made bit by bit as the client
+ * takes it: neither memory nor the loop is kept by very many accounts.
+ */
+struct listing {
+	struct config *config; /* whose accounts; NULL: nothing is listed */
+	size_t next;	       /* of them */
+	void (*each)(struct session *s, struct live *l);
+	void (*end)(struct session *s); /* the last message */
+};
 
 struct session {
 	struct waiter waiter; /* first: its answer() casts back */
@@ -29,6 +41,7 @@ struct session {
 	size_t sent;
 	int64_t deadline_ms;	/* of reading, waiting or writing */
 	struct live *waits_for; /* the answer is still to come */
+	struct listing listing;
 	bool talks_on;		/* it sends more than a request */
 	bool *answered;		/* set by an answer that comes at once */
 	struct {		/* of the request, for the answer and the log */
@@ -48,6 +61,10 @@ void session_start(struct server *s, int fd);
 void session_begin(struct session *s, const char *status);
 void session_finish(struct session *s);
 void session_error(struct session *s, const struct diag *d);
+/* All accounts; each() and end() append a whole message to s->out. */
+void session_list(struct session *s,
+    void (*each)(struct session *s, struct live *l),
+    void (*end)(struct session *s));
 /*
  * Lets ask(l, &s->waiter) answer, at once or later; s->waiter.answer is set,
  * and begins with session_answered().  Afterwards s may be gone.

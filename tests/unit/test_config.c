@@ -121,6 +121,8 @@ static const struct {
 	    { "m.conf:2: 'socketmap_answer': must be reference or token" } },
 	{ "relative lookup socket", "[agent]\nsocketmap = PaSs\n",
 	    { "m.conf:2: 'socketmap': must be absolute paths" } },
+	{ "a program that is no path", "[agent]\nnotify = PaSs root\n",
+	    { "m.conf:2: 'notify': must be the absolute path of a program" } },
 	{ "no idle time", "[agent]\nidle_exit = 0\n",
 	    { "m.conf:2: 'idle_exit': must be" } },
 	{ "more than a day idle", "[agent]\nidle_exit = 86401\n",
@@ -462,6 +464,7 @@ takes_nothing(void **unused)
 		assert_true(c->listen_default);
 		assert_true(c->state_default);
 		assert_null(c->socketmap);
+		assert_null(c->notify);
 		assert_false(c->socketmap_tokens);
 		assert_int_equal(c->idle_exit_s, 0);
 		assert_string_equal(c->listen[0], "/run/mailtoken/agent.sock");
@@ -493,6 +496,7 @@ takes_agent(void **unused)
 				 "socketmap = /run/p.sock /run/q.sock\r\n"
 				 "socketmap_answer = token\r\n"
 				 "idle_exit = 5 min\r\n"
+				 "notify = /usr/bin/tell  -v root\r\n"
 				 "max_connections = 100",
 	    &h);
 
@@ -515,6 +519,7 @@ takes_agent(void **unused)
 	assert_null(c->socketmap[2]);
 	assert_true(c->socketmap_tokens);
 	assert_int_equal(c->idle_exit_s, 300);
+	assert_string_equal(c->notify, "/usr/bin/tell  -v root");
 	assert_int_equal(c->max_connections, 100);
 	assert_int_equal(c->max_connections_per_uid, 100);
 	config_unref(&c);

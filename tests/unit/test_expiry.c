@@ -22,13 +22,15 @@ lines_of(struct expiry *e, const struct account *a, int64_t now, char *ret,
     size_t size)
 {
 	int saved = dup(STDERR_FILENO), out[2];
+	struct diag d = DIAG_INIT;
 	unsigned lines = 0;
+	bool said;
 	ssize_t n;
 
 	assert_int_equal(pipe(out), 0);
 	assert_int_equal(dup2(out[1], STDERR_FILENO), STDERR_FILENO);
 	(void)close(out[1]);
-	expiry_say(e, a, now);
+	said = expiry_say(e, a, now, &d);
 	(void)fflush(stderr);
 	assert_int_equal(dup2(saved, STDERR_FILENO), STDERR_FILENO);
 	(void)close(saved);
@@ -37,6 +39,8 @@ lines_of(struct expiry *e, const struct account *a, int64_t now, char *ret,
 	ret[n > 0 ? n : 0] = '\0';
 	for (const char *s = ret; (s = strchr(s, '\n')) != NULL; s++)
 		lines++;
+	assert_int_equal(said, lines > 0);
+	assert_int_equal(d.kind, said ? DIAG_CONFIG : DIAG_OK);
 	return lines;
 }
 
