@@ -61,7 +61,7 @@ CORE	= $(CORE_PLUGIN) socketmap form json grant_type cloud provider \
 	  token_facts token_check exchange_online mail_dialogue device \
 	  authorization arc_key managed_identity credential config_check \
 	  seal keyring fernet proxy_config import_file grant archive \
-	  sealed_grant state_dir store sealing refresh \
+	  sealed_grant state_dir store sealing refresh gate \
 	  http_failure http_url http token_request renew
 
 LIBS_CORE   = libcurl json-c libevent libcrypto

@@ -45,6 +45,7 @@ diag_set(struct diag *d, enum diag_kind kind, const char *fmt, ...)
 	d->kind = kind;
 	d->retry_after_s = 0;
 	d->once = false;
+	d->provider = false;
 	return -1;
 }
 

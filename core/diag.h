@@ -29,13 +29,14 @@ struct diag {
 	int64_t retry_after_s;	/* RETRY: seconds to wait; 0: not known */
 	char text[512];
 	bool once;		/* CONFIG: trying again unchanged does harm */
+	bool provider;		/* it was asked, and this is what came of it */
 };
-#define DIAG_INIT { DIAG_OK, 0, "", false }
+#define DIAG_INIT { DIAG_OK, 0, "", false, false }
 
 /*
  * Both return -1, so that a failing function can `return diag_set(...)`.
- * diag_set() clears retry_after_s and once; diag_wrap() puts "fmt: " in front of what
- * is there and keeps the rest.
+ * diag_set() clears all that it is not given; diag_wrap() puts "fmt: " in front
+ * of what is there and keeps the rest.
  */
 int diag_set(struct diag *d, enum diag_kind kind, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -24,8 +24,8 @@ refresh_wipe(struct refresh *r)
 }
 
 /* xorshift64: it only has to spread accounts and hosts apart. */
-static int64_t
-jitter(struct refresh *r, int64_t below)
+int64_t
+refresh_jitter(struct refresh *r, int64_t below)
 {
 	r->jitter ^= r->jitter << 13;
 	r->jitter ^= r->jitter >> 7;
@@ -96,6 +96,18 @@ is_transient(enum diag_kind kind)
 	return kind == DIAG_RETRY || kind == DIAG_PROTO || kind == DIAG_NOMEM;
 }
 
+bool
+refresh_is_failing(const struct refresh *r)
+{
+	return is_transient(r->why.kind);
+}
+
+bool
+refresh_has_token(const struct refresh *r, int64_t now)
+{
+	return usable(r, now, 1);
+}
+
 static void
 plan_ahead(struct refresh *r)
 {
@@ -109,7 +121,8 @@ plan_ahead(struct refresh *r)
 		at = latest;
 	if (r->delegated && at > t->obtained_ms + REFRESH_DAILY_MS)
 		at = t->obtained_ms + REFRESH_DAILY_MS;
-	r->ahead_ms = at - jitter(r, (at - t->obtained_ms) / JITTER_PART);
+	r->ahead_ms =
+	    at - refresh_jitter(r, (at - t->obtained_ms) / JITTER_PART);
 }
 
 void
@@ -175,6 +188,11 @@ refresh_want(struct refresh *r, int64_t now, struct waiter *w)
 		w->answer(w, &r->token, NULL);
 		return false;
 	}
+	/* The one that is under way may take as long as the one before. */
+	if (r->in_flight && refresh_is_failing(r) && usable(r, now, 1)) {
+		w->answer(w, &r->token, NULL);
+		return false;
+	}
 	if (r->in_flight) {
 		refresh_enqueue(r, w);
 		return false;
@@ -192,6 +210,36 @@ refresh_want(struct refresh *r, int64_t now, struct waiter *w)
 	}
 	refresh_enqueue(r, w);
 	return start(r);
+}
+
+bool
+refresh_would_start(const struct refresh *r, int64_t now)
+{
+	return !r->in_flight && !usable(r, now, refresh_min_life_ms(r)) &&
+	       !waiting_to_retry(r, now) &&
+	       (!is_rejected(r) || may_force(r, now));
+}
+
+void
+refresh_away(struct refresh *r, int64_t until_ms, const struct diag *why)
+{
+	r->why = *why;
+	r->retry_ms = until_ms;
+}
+
+void
+refresh_forgive(struct refresh *r, int64_t now)
+{
+	if (refresh_is_failing(r) && r->why.retry_after_s <= 0 &&
+	    r->retry_ms > now && r->retry_ms != INT64_MAX)
+		r->retry_ms = now;
+}
+
+void
+refresh_late(struct refresh *r, struct waiter *w)
+{
+	refresh_cancel(r, w);
+	w->answer(w, &r->token, NULL);
 }
 
 void
@@ -274,7 +322,7 @@ back_off(struct refresh *r, const struct diag *why)
 		told = REFRESH_RETRY_AFTER_MAX_S;
 	if (wait < told * 1000)
 		wait = told * 1000;
-	return wait + jitter(r, wait / 5);
+	return wait + refresh_jitter(r, wait / 5);
 }
 
 static void
@@ -283,6 +331,7 @@ failed(struct refresh *r, int64_t now, const struct diag *why)
 	/* Until somebody orders it; a wrong PIN may be counted. */
 	r->retry_ms = why->once ? INT64_MAX : now + back_off(r, why);
 	r->why = *why;
+	r->failed_ms = now;
 	r->failures++;
 }
 

@@ -69,6 +69,7 @@ struct refresh {
 	int64_t rejected_generation; /* 0: none */
 	int64_t ahead_ms;	     /* when to renew the token ahead of time */
 	int64_t ok_ms;	       /* end of the last good renewal; 0: never */
+	int64_t failed_ms;     /* end of the last other one; 0: never */
 	struct waiter waiters; /* list head */
 };
 
@@ -85,8 +86,26 @@ void refresh_load(struct refresh *r, struct refresh_token *tok);
 bool refresh_want(struct refresh *r, int64_t now, struct waiter *w);
 /* Queues w for the end of the renewal that is in flight. */
 void refresh_enqueue(struct refresh *r, struct waiter *w);
+/* w waits no longer: it has the token that refresh_has_token(). */
+void refresh_late(struct refresh *r, struct waiter *w);
 /* The session goes away: w, if queued, is forgotten and not answered. */
 void refresh_cancel(struct refresh *r, struct waiter *w);
+
+/* Would refresh_want() start a renewal now? */
+bool refresh_would_start(const struct refresh *r, int64_t now);
+/*
+ * The provider is known to be away (*why, RETRY) until then: as if a renewal
+ * had failed, without one.  Only after refresh_would_start().
+ */
+void refresh_away(struct refresh *r, int64_t until_ms, const struct diag *why);
+/* The provider is back: no need to wait out a back-off that we chose. */
+void refresh_forgive(struct refresh *r, int64_t now);
+/* At random, from 0 to below. */
+int64_t refresh_jitter(struct refresh *r, int64_t below);
+/* The last renewal failed with what time cures. */
+bool refresh_is_failing(const struct refresh *r);
+/* A token that still works, if only for a moment. */
+bool refresh_has_token(const struct refresh *r, int64_t now);
 
 /*
  * A server refused the token of this generation.  An old or unknown

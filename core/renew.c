@@ -74,6 +74,14 @@ finish(struct renewal *r, const struct grant *g, const struct diag *unsaved,
 	renewal_free(r);
 }
 
+/* The provider's doing, or the way's there. */
+static void
+finish_asked(struct renewal *r, struct diag *why)
+{
+	why->provider = true;
+	finish(r, NULL, NULL, why);
+}
+
 static void
 save(struct renewal *r)
 {
@@ -121,7 +129,7 @@ on_tokens(void *arg, const struct http_answer *a, const struct diag *why)
 	}
 	token_request_wipe(&r->request);
 	if (rc < 0) {
-		finish(r, NULL, NULL, &d);
+		finish_asked(r, &d);
 		return;
 	}
 	take_tokens(r, &t);
@@ -165,14 +173,15 @@ on_discovery(void *arg, const struct http_answer *a, const struct diag *why)
 
 	r->call = NULL;
 	if (a == NULL) {
-		finish(r, NULL, NULL, why);
+		d = *why;
+		finish_asked(r, &d);
 		return;
 	}
 	if (oauth2_parse_discovery(r->account->issuer, a->status, a->body,
 		a->len, &r->found, &d) < 0) {
 		if (d.kind == DIAG_RETRY)
 			d.retry_after_s = a->retry_after_s;
-		finish(r, NULL, NULL, &d);
+		finish_asked(r, &d);
 		return;
 	}
 	ask(r);

@@ -33,7 +33,8 @@ struct renew_env {
 
 /*
  * g is the account's grant as it now is, borrowed for the call, or NULL and
- * *why says why not (all kinds but DENIED).  unsaved is NULL, or says why
+ * *why says why not (all kinds but DENIED; why->provider if it was asked).
+ * unsaved is NULL, or says why
  * the new grant could not be written: then g is newer than the disk, the
  * caller must keep it, go on serving it and hand it to renew_start() next
  * time.

@@ -7,19 +7,22 @@
 #include "announce.h"
 #include "clock.h"
 #include "log.h"
+#include "pace.h"
 
-#define AHEAD_MAX      32    /* renewals at once that nobody waits for */
-#define AHEAD_AGAIN_MS 500   /* when there are too many */
-#define SAVE_AGAIN_MS  30000 /* after a grant could not be written */
-#define TIMER_MAX_MS   (3600 * 1000) /* libevent's clock may drift */
-#define DAY_S	       (24 * 3600)
+#define SAVE_AGAIN_MS 30000	    /* after a grant could not be written */
+#define TIMER_MAX_MS  (3600 * 1000) /* libevent's clock may drift */
+#define DAY_S	      (24 * 3600)
 
 void
 live_free(struct live *l)
 {
+	struct diag dropped = DIAG_INIT;
+
 	if (l->timer != NULL)
 		event_free(l->timer);
 	renew_cancel(&l->renewal);
+	pace_ended(l, 0, &dropped);
+	pace_leave(l);
 	refresh_wipe(&l->refresh);
 	grant_wipe(&l->grant);
 	config_unref(&l->config);
@@ -97,6 +100,7 @@ renewed(void *arg, const struct grant *g, const struct diag *unsaved,
 
 	l->renewal = NULL;
 	l->pool->in_flight--;
+	pace_ended(l, clock_now_ms(), g != NULL ? NULL : why);
 	count_renewal(l, g != NULL ? DIAG_OK : why->kind);
 	announce_renewal(l, g, unsaved, why);
 	if (g != NULL)
@@ -125,6 +129,7 @@ begin(struct live *l, bool force)
 	    l->account->min_life_s, force, renewed, l, &d);
 	if (l->renewal != NULL) {
 		l->pool->in_flight++;
+		pace_started(l);
 		return;
 	}
 	refresh_ended(&l->refresh, clock_now_ms(), NULL, &d);
@@ -170,10 +175,10 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	announce_expiry(l);
 	if (l->unsaved && l->renewal == NULL)
 		save_again(l);
+	pace_look(l, now);
 	if (now >= refresh_due_ms(&l->refresh, now) &&
-	    now >= l->not_before_ms && l->pool->in_flight >= AHEAD_MAX)
-		l->not_before_ms = now + AHEAD_AGAIN_MS;
-	if (now >= l->not_before_ms && refresh_tick(&l->refresh, now))
+	    now >= l->not_before_ms && pace_ahead(l, now) &&
+	    refresh_tick(&l->refresh, now))
 		begin(l, true);
 	arm(l);
 }
@@ -182,7 +187,7 @@ static void
 arm(struct live *l)
 {
 	int64_t now = clock_now_ms();
-	int64_t due = refresh_due_ms(&l->refresh, now);
+	int64_t due = pace_due(l, now, refresh_due_ms(&l->refresh, now));
 	struct timeval tv;
 
 	if (l->unsaved && due > now + SAVE_AGAIN_MS)
@@ -252,6 +257,7 @@ live_new(
 	l->pool = pool;
 	l->config = config_ref(c);
 	l->account = account;
+	pace_join(l);
 	l->timer = evtimer_new(pool->env->base, on_timer, l);
 	if (l->timer == NULL) {
 		live_free(l);
@@ -263,10 +269,12 @@ live_new(
 void
 live_begin(struct live *l, int64_t delay_ms)
 {
+	int64_t now = clock_now_ms();
+
 	load(l);
 	look_at_expiry(l);
-	if (secret_empty(&l->refresh.token.value))
-		l->not_before_ms = clock_now_ms() + delay_ms;
+	if (refresh_due_ms(&l->refresh, now) <= now)
+		l->not_before_ms = now + delay_ms;
 	arm(l);
 }
 
@@ -298,7 +306,9 @@ live_adopt(struct live *l, struct config *c, const struct account *account)
 	struct config *old = l->config;
 
 	l->config = config_ref(c);
+	pace_leave(l);
 	l->account = account;
+	pace_join(l);
 	config_unref(&old);
 	l->refresh.min_life_ms = account->min_life_s * 1000;
 	l->refresh.delegated = account->grant == GRANT_REFRESH_TOKEN;
@@ -317,10 +327,27 @@ live_adopt(struct live *l, struct config *c, const struct account *account)
 void
 live_want(struct live *l, struct waiter *w)
 {
-	if (!refresh_want(&l->refresh, clock_now_ms(), w))
+	int64_t now = clock_now_ms();
+
+	pace_look(l, now);
+	pace_asker(l, now);
+	if (!refresh_want(&l->refresh, now, w))
 		return;
 	begin(l, true);
 	arm(l);
+}
+
+void
+live_late(struct live *l, struct waiter *w, bool any, const struct diag *why)
+{
+	int64_t now = clock_now_ms();
+
+	if (any && refresh_has_token(&l->refresh, now)) {
+		refresh_late(&l->refresh, w);
+		return;
+	}
+	refresh_cancel(&l->refresh, w);
+	w->answer(w, NULL, why);
 }
 
 void

@@ -28,6 +28,7 @@ struct live_pool {
 	struct notify *notify;
 	struct metrics metrics;
 	struct live *gone; /* retired, waiting for their renewal's end */
+	struct shared_gate *gates;
 	size_t in_flight;  /* renewals whose answer is still to come */
 	bool quiet;	   /* no renewals ahead of time any more */
 };
@@ -50,7 +51,10 @@ struct live {
 	struct grant grant; /* as renewed or read; may be newer than disk */
 	bool unsaved;
 	bool gone;	       /* not configured any more */
-	int64_t not_before_ms; /* spreads first renewals */
+	int64_t not_before_ms; /* spreads renewals */
+	struct shared_gate *gate;  /* of its token endpoint; NULL: none */
+	struct shared_gate *asked; /* where the renewal is under way */
+	int64_t spread_ms;	   /* the outage after which it was spread */
 	enum diag_kind logged; /* the last verdict that was logged */
 	struct notified notified;
 	struct account_metrics metrics;
@@ -68,7 +72,7 @@ struct live *live_new(
 void live_free(struct live *l);
 /*
  * Reads what an earlier run left, and begins to renew ahead of time; if
- * there is no token, delay_ms from now.
+ * that is due at once, delay_ms from now.
  */
 void live_begin(struct live *l, int64_t delay_ms);
 /*
@@ -82,6 +86,12 @@ void live_retire(struct live *l);
 
 /* Answers w before it returns, or queues it: see refresh_want(). */
 void live_want(struct live *l, struct waiter *w);
+/*
+ * w waits no longer, and is answered *why; or, if any token will do, with the
+ * one that still works.
+ */
+void live_late(
+    struct live *l, struct waiter *w, bool any, const struct diag *why);
 void live_cancel(struct live *l, struct waiter *w);
 /*
  * A server refused this generation.  user is the mailbox, where it is not the

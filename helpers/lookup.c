@@ -308,11 +308,10 @@ still_there(struct lookup *l, short what)
 	struct diag d = DIAG_INIT;
 
 	if ((what & EV_TIMEOUT) != 0) {
-		live_cancel(l->waits_for, &l->waiter);
 		(void)diag_set(&d, DIAG_RETRY,
 		    "the provider has not answered yet; the agent keeps "
 		    "waiting for it");
-		on_token(&l->waiter, NULL, &d);
+		live_late(l->waits_for, &l->waiter, true, &d);
 		return;
 	}
 	/* POLLHUP: gone.  Without it, it asks on, or has asked its last. */

@@ -251,12 +251,12 @@ still_there(struct session *s, short what)
 	struct pollfd p = { .fd = s->fd };
 
 	if ((what & EV_TIMEOUT) != 0) {
-		live_cancel(s->waits_for, &s->waiter);
 		(void)diag_set(&d, DIAG_RETRY,
 		    "the provider has not answered yet; the agent keeps "
 		    "waiting for it");
 		d.retry_after_s = 5;
-		s->waiter.answer(&s->waiter, NULL, &d);
+		live_late(s->waits_for, &s->waiter,
+		    strcmp(s->what.op, "get") == 0, &d);
 		return;
 	}
 	/* POLLHUP: gone.  Without it, it has only said all it will say. */

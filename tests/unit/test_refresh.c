@@ -232,6 +232,88 @@ valid_token_outlives_an_outage(void **unused)
 	refresh_wipe(&r);
 }
 
+/* However long an attempt takes: the one before has failed. */
+static void
+nobody_waits_for_the_next_failure(void **unused)
+{
+	struct asker a;
+	int64_t now = T0 + 2701 * S;
+	MACHINE(r, 3600);
+
+	(void)unused;
+	assert_true(ask(&r, now, &a));
+	assert_int_equal(a.answers, 0);
+	refresh_late(&r, &a.waiter);
+	assert_int_equal(a.generation, 1);
+	end_failed(&r, now, DIAG_RETRY, 0);
+	assert_int_equal(a.answers, 1);
+	assert_true(refresh_tick(&r, r.retry_ms));
+	assert_false(ask(&r, r.retry_ms, &a));
+	assert_int_equal(a.generation, 1);
+	/* Unless it has nothing to hand out. */
+	assert_true(refresh_has_token(&r, T0 + 3600 * S - 1));
+	assert_false(refresh_has_token(&r, T0 + 3600 * S));
+	assert_false(ask(&r, T0 + 3600 * S, &a));
+	assert_int_equal(a.answers, 0);
+	refresh_cancel(&r, &a.waiter);
+	refresh_wipe(&r);
+}
+
+/* Another account has found out. */
+static void
+provider_is_known_to_be_away(void **unused)
+{
+	struct asker a;
+	struct diag why = DIAG_INIT;
+	int64_t now = T0 + 2701 * S;
+	MACHINE(r, 3600);
+
+	(void)unused;
+	assert_false(refresh_would_start(&r, T0));
+	assert_true(refresh_would_start(&r, now));
+	(void)diag_set(&why, DIAG_RETRY, "it is away");
+	refresh_away(&r, now + 5 * S, &why);
+	assert_false(refresh_would_start(&r, now));
+	assert_false(ask(&r, now, &a));
+	assert_int_equal(a.generation, 1);
+	refresh_away(&r, T0 + 3605 * S, &why);
+	assert_false(ask(&r, T0 + 3600 * S, &a));
+	assert_string_equal(a.why.text, "it is away");
+	assert_int_equal(a.why.retry_after_s, 5);
+	assert_true(ask(&r, T0 + 3605 * S, &a));
+	end_ok(&r, T0 + 3605 * S, 2, 3600);
+	refresh_wipe(&r);
+}
+
+static const struct {
+	const char *name;
+	enum diag_kind kind;
+	int64_t retry_after_s;
+	bool forgiven;
+} pardons[] = {
+	{ "what it did", DIAG_RETRY, 0, true },
+	{ "not what it told us", DIAG_RETRY, 60, false },
+	{ "nor that a person is needed", DIAG_REAUTH, 0, false },
+};
+
+static void
+provider_is_back(void **unused)
+{
+	(void)unused;
+	for (size_t i = 0; i < sizeof(pardons) / sizeof(pardons[0]); i++) {
+		struct refresh r;
+
+		refresh_init(&r, 900 * S, true, 3);
+		assert_true(refresh_tick(&r, T0));
+		end_failed(&r, T0, pardons[i].kind, pardons[i].retry_after_s);
+		assert_int_equal(r.failed_ms, T0);
+		refresh_forgive(&r, T0 + S);
+		if (refresh_tick(&r, T0 + S) != pardons[i].forgiven)
+			fail_msg("%s", pardons[i].name);
+		refresh_wipe(&r);
+	}
+}
+
 static void
 backs_off(void **unused)
 {
@@ -523,6 +605,9 @@ main(void)
 		cmocka_unit_test(ahead_of_time),
 		cmocka_unit_test(providers_wish_and_daily),
 		cmocka_unit_test(valid_token_outlives_an_outage),
+		cmocka_unit_test(nobody_waits_for_the_next_failure),
+		cmocka_unit_test(provider_is_known_to_be_away),
+		cmocka_unit_test(provider_is_back),
 		cmocka_unit_test(backs_off),
 		cmocka_unit_test(waits_by_kind),
 		cmocka_unit_test(what_does_harm_is_tried_once),

@@ -1,0 +1,130 @@
+#include "gate.h"
+
+#define RETRY_AFTER_MAX_S 3600
+#define AGAIN_MS	  500 /* while too many are under way */
+
+bool
+gate_is_down(const struct gate *g)
+{
+	return g->failures >= GATE_FAILURES;
+}
+
+bool
+gate_is_back(const struct gate *g, int64_t since)
+{
+	return !gate_is_down(g) && g->up_ms > since;
+}
+
+bool
+gate_is_busy(const struct gate *g, int64_t now)
+{
+	return !gate_is_down(g) && g->up_ms != 0 &&
+	       now - g->up_ms < GATE_SPREAD_MS;
+}
+
+/* One at a time, to see whether it is back. */
+static bool
+may_probe(const struct gate *g, int64_t now, int64_t *ret)
+{
+	if (g->in_flight == 0 && now >= g->probe_ms)
+		return true;
+	*ret = g->probe_ms > now ? g->probe_ms : now + AGAIN_MS;
+	return false;
+}
+
+/* After an outage all ask at one pace, whoever wants it. */
+static bool
+take_slot(struct gate *g, int64_t now, int64_t *ret)
+{
+	int64_t apart =
+	    g->accounts > 0 ? GATE_HURRY_MS / (int64_t)g->accounts : 0;
+
+	if (now < g->slot_ms) {
+		*ret = g->slot_ms;
+		return false;
+	}
+	if (apart > GATE_SLOT_MAX_MS)
+		apart = GATE_SLOT_MAX_MS;
+	/* What nobody took a moment ago is not lost. */
+	g->slot_ms += apart;
+	if (g->slot_ms < now - GATE_SLOT_MAX_MS)
+		g->slot_ms = now - GATE_SLOT_MAX_MS;
+	return true;
+}
+
+bool
+gate_admits_asker(struct gate *g, int64_t now, int64_t *ret)
+{
+	if (gate_is_down(g))
+		return may_probe(g, now, ret);
+	return !gate_is_busy(g, now) || take_slot(g, now, ret);
+}
+
+bool
+gate_admits(struct gate *g, int64_t now, int64_t *ret)
+{
+	size_t max = g->proven ? GATE_UP_MAX : GATE_NEW_MAX;
+
+	if (!gate_is_down(g) && g->in_flight >= max) {
+		*ret = now + AGAIN_MS;
+		return false;
+	}
+	return gate_admits_asker(g, now, ret);
+}
+
+void
+gate_started(struct gate *g)
+{
+	g->in_flight++;
+}
+
+static void
+failed(struct gate *g, int64_t now, const void *who, int64_t retry_after_s)
+{
+	int64_t wait = GATE_PROBE_MS;
+
+	/* An account's own trouble, however often, is not the provider's. */
+	if (gate_is_down(g) || who != g->failed)
+		g->failures++;
+	g->failed = who;
+	for (unsigned i = GATE_FAILURES;
+	     i < g->failures && wait < GATE_PROBE_MAX_MS; i++)
+		wait *= 2;
+	if (wait > GATE_PROBE_MAX_MS)
+		wait = GATE_PROBE_MAX_MS;
+	if (retry_after_s > RETRY_AFTER_MAX_S)
+		retry_after_s = RETRY_AFTER_MAX_S;
+	if (wait < retry_after_s * 1000)
+		wait = retry_after_s * 1000;
+	if (g->probe_ms < now + wait)
+		g->probe_ms = now + wait;
+}
+
+static void
+answered(struct gate *g, int64_t now)
+{
+	if (gate_is_down(g))
+		g->up_ms = g->slot_ms = now;
+	g->proven = true;
+	g->failures = 0;
+	g->failed = NULL;
+	g->probe_ms = 0;
+}
+
+void
+gate_ended(struct gate *g, int64_t now, enum gate_end end, const void *who,
+    int64_t retry_after_s)
+{
+	if (g->in_flight > 0)
+		g->in_flight--;
+	switch (end) {
+	case GATE_ANSWERED:
+		answered(g, now);
+		break;
+	case GATE_FAILED:
+		failed(g, now, who, retry_after_s);
+		break;
+	case GATE_NEVER_ASKED:
+		break;
+	}
+}
