@@ -47,6 +47,7 @@ int cmd_revoke(struct cli *c, int argc, char *argv[]);
 int cmd_test(struct cli *c, int argc, char *argv[]);
 int cmd_token(struct cli *c, int argc, char *argv[]);
 int cmd_inspect(struct cli *c, int argc, char *argv[]);
+int cmd_metrics(struct cli *c, int argc, char *argv[]);
 int cmd_status(struct cli *c, int argc, char *argv[]);
 int cmd_refresh(struct cli *c, int argc, char *argv[]);
 int cmd_rekey(struct cli *c, int argc, char *argv[]);

@@ -6,6 +6,7 @@
 
 #include "cli.h"
 #include "cli_json.h"
+#include "cli_nagios.h"
 #include "clock.h"
 
 #define FORM   "%-32s %-18s %-7s %-10s %-10s %s\n"
@@ -160,16 +161,20 @@ cmd_status(struct cli *c, int argc, char *argv[])
 	struct report r = { .worst = DIAG_OK };
 	struct token_agent agent;
 	const char *account = NULL;
-	bool json = false;
+	bool json = false, nagios = false;
 	int rc;
 
 	for (int i = 1; i < argc; i++)
 		if (strcmp(argv[i], "--json") == 0)
 			json = true;
+		else if (strcmp(argv[i], "--nagios") == 0)
+			nagios = true;
 		else if (account == NULL && argv[i][0] != '-')
 			account = argv[i];
 		else
 			return cli_usage(argv[0]);
+	if (nagios)
+		return json ? cli_usage(argv[0]) : nagios_status(c, account);
 	if (!cli_agent(c, &agent))
 		return cli_no_agent(c);
 	if (json)

@@ -1,0 +1,134 @@
+/* cli_nagios.c - mailtoken status --nagios. */
+#include "cli_nagios.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "clock.h"
+
+#define SOON_S (30 * 24 * 3600) /* what ends sooner is a warning */
+
+enum { OK, WARNING, CRITICAL, UNKNOWN };
+
+static const char *const words[] = { "OK", "WARNING", "CRITICAL", "UNKNOWN" };
+static const char *const states[] = { "ok", "new", "retry", "reauth",
+	"config" };
+static const int grades[] = { OK, OK, WARNING, CRITICAL, CRITICAL };
+#define STATES (sizeof(states) / sizeof(states[0]))
+_Static_assert(
+    sizeof(grades) / sizeof(grades[0]) == STATES, "a grade for each state");
+#define RETRY 2 /* what is not known is this */
+
+struct survey {
+	int64_t accounts, count[STATES];
+	int worst;
+	FILE *lines; /* NULL: no memory */
+};
+
+/* A bar would begin figures. */
+static void
+add_line(struct survey *s, const char *account, const char *text)
+{
+	fprintf(s->lines, "%s: ", account);
+	for (; *text != '\0'; text++)
+		fputc(*text == '|' ? '/' : *text, s->lines);
+	fputc('\n', s->lines);
+}
+
+static int
+look_at_end(struct survey *s, const struct wire_msg *msg, const char *account)
+{
+	int64_t at = 0, left;
+	char text[96], span[32];
+
+	if (!wire_get_int(msg, "credential_expires_at", &at) || at == 0)
+		return OK;
+	left = at - clock_now_s();
+	if (left > SOON_S)
+		return OK;
+	(void)snprintf(text, sizeof(text),
+	    left > 0 ? "%s ends in %s" : "%s has ended %s ago",
+	    wire_get(msg, "credential") != NULL ? wire_get(msg, "credential") :
+						  "credential",
+	    cli_span(left, span, sizeof(span)));
+	add_line(s, account, text);
+	return left > 0 ? WARNING : CRITICAL;
+}
+
+static int
+each(void *arg, const struct wire_msg *msg, struct diag *reterr)
+{
+	const char *account = wire_get(msg, "account");
+	const char *state = wire_get(msg, "state");
+	const char *text = wire_get(msg, "text");
+	struct survey *s = arg;
+	size_t i = 0;
+	int end;
+
+	if (wire_get(msg, "more") == NULL)
+		return 0;
+	if (account == NULL || state == NULL)
+		return diag_set(reterr, DIAG_PROTO,
+		    "the agent's status lacks a name or a state");
+	while (i < STATES && strcmp(states[i], state) != 0)
+		i++;
+	if (i == STATES)
+		i = RETRY;
+	s->accounts++;
+	s->count[i]++;
+	if (grades[i] > s->worst)
+		s->worst = grades[i];
+	if (grades[i] != OK)
+		add_line(s, account, text != NULL ? text : state);
+	end = look_at_end(s, msg, account);
+	if (end > s->worst)
+		s->worst = end;
+	return 0;
+}
+
+/* An agent that is away is as bad as can be: mail will wait. */
+static int
+cannot_tell(const struct diag *d)
+{
+	int grade = d->kind == DIAG_RETRY ? CRITICAL : UNKNOWN;
+
+	printf("MAILTOKEN %s - %s\n", words[grade], d->text);
+	return grade;
+}
+
+int
+nagios_status(struct cli *c, const char *account)
+{
+	auto_buf struct buf request = BUF_INIT(WIRE_MAX_BYTES);
+	auto_free char *lines = NULL;
+	struct survey s = { .worst = OK };
+	struct diag d = DIAG_INIT;
+	struct token_agent agent;
+	size_t len = 0;
+	int rc = -1;
+
+	wire_put(&request, "version", WIRE_VERSION);
+	wire_put(&request, "op", "status");
+	wire_put(&request, "account", account);
+	wire_end(&request);
+	(void)cli_agent(c, &agent);
+	s.lines = open_memstream(&lines, &len);
+	if (request.failed || s.lines == NULL)
+		(void)diag_nomem(&d);
+	else
+		rc = token_agent_ask_many(&agent, &request, each, &s, &d);
+	if (s.lines != NULL && fclose(s.lines) != 0 && rc == 0)
+		rc = diag_nomem(&d);
+	if (rc < 0)
+		return cannot_tell(&d);
+	printf("MAILTOKEN %s - %" PRId64 " account%s", words[s.worst],
+	    s.accounts, s.accounts == 1 ? "" : "s");
+	for (size_t i = 0; i < STATES; i++)
+		printf("%s%s=%" PRId64, i == 0 ? " | " : " ", states[i],
+		    s.count[i]);
+	printf("\n%s", lines);
+	return s.worst;
+}
