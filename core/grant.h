@@ -28,8 +28,12 @@ struct grant {
 	int64_t login_at;		/* of the last import or login */
 	int64_t binding;	/* account_binding() when the access token was
 				 * asked for; 0: not known */
+	int64_t asked_ms;	/* not on disk: when this process asked for the
+				 * access token, by renew_env's now_ms; 0: it
+				 * was read */
 };
-#define GRANT_INIT { 0, SECRET_INIT, SECRET_INIT, SECRET_INIT, 0, 0, 0, 0, 0 }
+#define GRANT_INIT \
+	{ 0, SECRET_INIT, SECRET_INIT, SECRET_INIT, 0, 0, 0, 0, 0, 0 }
 void grant_wipe(struct grant *g);
 /* On false (out of memory) *to is as it was. */
 bool grant_copy(struct grant *to, const struct grant *from);

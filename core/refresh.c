@@ -108,6 +108,17 @@ refresh_has_token(const struct refresh *r, int64_t now)
 	return usable(r, now, 1);
 }
 
+/* From a token to the next: no provider is to be hammered. */
+static int64_t
+shortest_ms(const struct refresh_token *t)
+{
+	int64_t quarter = (t->expires_ms - t->obtained_ms) / 4;
+
+	if (quarter < REFRESH_EVERY_MIN_MS)
+		return REFRESH_EVERY_MIN_MS;
+	return quarter < REFRESH_EVERY_MAX_MS ? quarter : REFRESH_EVERY_MAX_MS;
+}
+
 static void
 plan_ahead(struct refresh *r)
 {
@@ -121,8 +132,20 @@ plan_ahead(struct refresh *r)
 		at = latest;
 	if (r->delegated && at > t->obtained_ms + REFRESH_DAILY_MS)
 		at = t->obtained_ms + REFRESH_DAILY_MS;
+	if (at < t->obtained_ms + shortest_ms(t))
+		at = t->obtained_ms + shortest_ms(t);
 	r->ahead_ms =
 	    at - refresh_jitter(r, (at - t->obtained_ms) / JITTER_PART);
+}
+
+void
+refresh_redate(struct refresh *r, const struct refresh_token *tok)
+{
+	r->token.obtained_ms = tok->obtained_ms;
+	r->token.expires_ms = tok->expires_ms;
+	r->token.refresh_ms = tok->refresh_ms;
+	r->token.unsure = tok->unsure;
+	plan_ahead(r);
 }
 
 void
@@ -130,10 +153,7 @@ refresh_load(struct refresh *r, struct refresh_token *tok)
 {
 	secret_move(&r->token.value, &tok->value);
 	r->token.generation = tok->generation;
-	r->token.obtained_ms = tok->obtained_ms;
-	r->token.expires_ms = tok->expires_ms;
-	r->token.refresh_ms = tok->refresh_ms;
-	plan_ahead(r);
+	refresh_redate(r, tok);
 }
 
 void
@@ -184,7 +204,7 @@ answer_refused(const struct refresh *r, int64_t now, struct waiter *w)
 bool
 refresh_want(struct refresh *r, int64_t now, struct waiter *w)
 {
-	if (usable(r, now, refresh_min_life_ms(r))) {
+	if (!r->token.unsure && usable(r, now, refresh_min_life_ms(r))) {
 		w->answer(w, &r->token, NULL);
 		return false;
 	}
@@ -215,7 +235,8 @@ refresh_want(struct refresh *r, int64_t now, struct waiter *w)
 bool
 refresh_would_start(const struct refresh *r, int64_t now)
 {
-	return !r->in_flight && !usable(r, now, refresh_min_life_ms(r)) &&
+	return !r->in_flight &&
+	       (r->token.unsure || !usable(r, now, refresh_min_life_ms(r))) &&
 	       !waiting_to_retry(r, now) &&
 	       (!is_rejected(r) || may_force(r, now));
 }
@@ -272,6 +293,16 @@ refresh_doubt(struct refresh *r, int64_t now, int64_t generation)
 	return start(r);
 }
 
+void
+refresh_forget_failure(struct refresh *r)
+{
+	if (r->in_flight || r->why.kind == DIAG_OK || r->why.once)
+		return;
+	r->why = (struct diag)DIAG_INIT;
+	r->failures = 0;
+	r->retry_ms = 0;
+}
+
 bool
 refresh_force(struct refresh *r, int64_t now)
 {
@@ -293,7 +324,7 @@ refresh_due_ms(struct refresh *r, int64_t now)
 		return now;
 	if (is_rejected(r))
 		return r->forced_ms + REFRESH_FORCE_EVERY_MS;
-	return r->ahead_ms;
+	return r->token.unsure ? now : r->ahead_ms;
 }
 
 bool

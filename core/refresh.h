@@ -8,7 +8,8 @@
  * Whoever asks (want, reject, force, tick) and hears true must start one
  * renewal and report its end with refresh_ended(); meanwhile everybody else
  * queues as a waiter.  No clock: `now` and all times are milliseconds of one
- * clock that the caller keeps, and never run backwards.
+ * clock that the caller keeps, and never run backwards nor jump; times of
+ * tokens may lie before its beginning.
  *
  * Policy, DESIGN section 6: a token is handed out while it lives min_life
  * more; renewed ahead of time, with jitter, whether or not anyone asks; still
@@ -31,6 +32,12 @@
 #define REFRESH_RETRY_AFTER_MAX_S 3600
 #define REFRESH_FORCE_EVERY_MS	  (60 * 1000) /* rejects: once a minute */
 #define REFRESH_DAILY_MS	  (24 * 3600 * 1000) /* delegated: at least */
+/*
+ * Ahead of time: not before a quarter of the life, within these bounds, even
+ * if the provider wants it or its tokens live no longer.
+ */
+#define REFRESH_EVERY_MIN_MS (5 * 1000)
+#define REFRESH_EVERY_MAX_MS (60 * 1000)
 
 /* What is handed out; times in the machine's clock. */
 struct refresh_token {
@@ -38,10 +45,12 @@ struct refresh_token {
 	int64_t generation;
 	int64_t obtained_ms, expires_ms;
 	int64_t refresh_ms; /* when the provider wants it; 0: not said */
+	bool unsure;	    /* its age is not known: the times are the best
+			     * that can be hoped for */
 };
-#define REFRESH_TOKEN_INIT              \
-	{                               \
-		SECRET_INIT, 0, 0, 0, 0 \
+#define REFRESH_TOKEN_INIT                     \
+	{                                      \
+		SECRET_INIT, 0, 0, 0, 0, false \
 	}
 
 /*
@@ -79,8 +88,19 @@ void refresh_init(
 /* No waiter may be left. */
 void refresh_wipe(struct refresh *r);
 
-/* A token known from before (the store); *tok is taken over. */
+/*
+ * A token known from before (the store); *tok is taken over.  One of unknown
+ * age is renewed before it is handed out, or handed out while the provider is
+ * away.
+ */
 void refresh_load(struct refresh *r, struct refresh_token *tok);
+/* The same token, but its age has been judged again; tok->value is not read. */
+void refresh_redate(struct refresh *r, const struct refresh_token *tok);
+/*
+ * What made renewals fail may be gone: the next is due at once, unless only a
+ * person may order it.
+ */
+void refresh_forget_failure(struct refresh *r);
 
 /* Either answers w before it returns, or queues it. */
 bool refresh_want(struct refresh *r, int64_t now, struct waiter *w);

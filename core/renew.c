@@ -44,7 +44,7 @@ struct renewal {
 	struct http_call *call;	       /* DISCOVER, ASK */
 	struct oauth2_endpoints found; /* by discovery */
 	struct token_request request;
-	int64_t asked_at;
+	int64_t asked_ms;
 };
 
 static void
@@ -94,9 +94,18 @@ save(struct renewal *r)
 		finish(r, &r->grant, NULL, NULL);
 }
 
+/* By the clock as it is set now: it may have been since we asked. */
+static int64_t
+asked_at(const struct renewal *r)
+{
+	return r->env->wall_s(r->asked_ms);
+}
+
 static void
 take_tokens(struct renewal *r, struct oauth2_tokens *t)
 {
+	int64_t at = asked_at(r);
+
 	if (!secret_empty(&t->refresh_token) &&
 	    r->account->grant == GRANT_REFRESH_TOKEN)
 		grant_rotate(&r->grant, &t->refresh_token);
@@ -104,10 +113,10 @@ take_tokens(struct renewal *r, struct oauth2_tokens *t)
 	/* Counted from before the request: its life began no earlier. */
 	r->grant.generation = r->newest + 1;
 	r->grant.binding = account_binding(r->account);
-	r->grant.obtained_at = r->asked_at;
-	r->grant.expires_at = r->asked_at + t->life_s;
-	r->grant.refresh_at =
-	    t->refresh_in_s > 0 ? r->asked_at + t->refresh_in_s : 0;
+	r->grant.asked_ms = r->asked_ms;
+	r->grant.obtained_at = at;
+	r->grant.expires_at = at + t->life_s;
+	r->grant.refresh_at = t->refresh_in_s > 0 ? at + t->refresh_in_s : 0;
 	oauth2_tokens_wipe(t);
 }
 
@@ -122,7 +131,7 @@ on_tokens(void *arg, const struct http_answer *a, const struct diag *why)
 	int rc;
 
 	r->call = NULL;
-	rc = token_request_answer(&r->request, a, why, r->asked_at, &t, &d);
+	rc = token_request_answer(&r->request, a, why, asked_at(r), &t, &d);
 	if (rc > 0) {
 		send_request(r);
 		return;
@@ -155,9 +164,9 @@ ask(struct renewal *r)
 	struct diag d = DIAG_INIT;
 	int rc;
 
-	r->asked_at = r->env->now_s();
+	r->asked_ms = r->env->now_ms();
 	rc = token_request_init(&r->request, r->account, url, &r->secret,
-	    &r->grant.refresh_token, r->asked_at, &d);
+	    &r->grant.refresh_token, asked_at(r), &d);
 	secret_wipe(&r->secret);
 	if (rc < 0)
 		finish(r, NULL, NULL, &d);
@@ -268,11 +277,14 @@ get_secret(struct renewal *r)
 	finish(r, NULL, NULL, &d);
 }
 
-/* Has somebody else renewed while we did not look? */
+/*
+ * Has somebody else renewed while we did not look?  Only the wall clock tells
+ * the age of what was read: one from the future is none that will do.
+ */
 static bool
 disk_will_do(const struct renewal *r, const struct grant *disk)
 {
-	int64_t now = r->env->now_s();
+	int64_t now = r->env->wall_s(r->env->now_ms());
 	int64_t fit = refresh_fit_life(
 	    r->min_life_s, disk->expires_at - disk->obtained_at);
 

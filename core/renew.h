@@ -26,7 +26,9 @@ struct renew_env {
 	struct event_base *base;
 	struct http *http;
 	struct store *store;
-	int64_t (*now_s)(void);		/* Unix time */
+	int64_t (*now_ms)(void);	/* of a clock that never steps */
+	int64_t (*wall_s)(int64_t ms);	/* its Unix time, as the wall clock is
+					 * set at the moment of the call */
 };
 
 #define RENEW_LOCK_WAIT_MS	60000	/* for another process's renewal */

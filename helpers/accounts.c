@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock_watch.h"
 #include "wire.h"
 
 #define START_PER_S 50 /* first renewals, after a start with no tokens */
@@ -11,7 +12,20 @@ struct accounts {
 	struct live_pool pool;
 	struct config *config;
 	struct live *by_name;
+	struct clock_watch *watch;
 };
+
+static void
+on_clock(void *arg, bool stepped)
+{
+	struct accounts *a = arg;
+	struct live *l, *next;
+
+	HASH_ITER(hh, a->by_name, l, next)
+	{
+		live_clock_set(l, stepped);
+	}
+}
 
 struct accounts *
 accounts_new(const struct renew_env *env)
@@ -21,7 +35,9 @@ accounts_new(const struct renew_env *env)
 	if (a == NULL)
 		return NULL;
 	a->pool.env = env;
-	if ((a->pool.notify = notify_new(env->base)) == NULL)
+	a->pool.notify = notify_new(env->base);
+	a->watch = clock_watch_new(env->base, on_clock, a);
+	if (a->pool.notify == NULL || a->watch == NULL)
 		accounts_free(&a);
 	return a;
 }
@@ -44,6 +60,7 @@ accounts_free(struct accounts **ap)
 		live_free(l);
 	}
 	notify_free(&a->pool.notify);
+	clock_watch_free(&a->watch);
 	config_unref(&a->config);
 	free(a);
 	*ap = NULL;

@@ -344,13 +344,13 @@ start_all(struct agent *a, struct diag *reterr)
 	a->env = (struct renew_env){ .base = a->server.base,
 		.http = a->http,
 		.store = &a->store,
-		.now_s = clock_now_s };
+		.now_ms = clock_now_ms,
+		.wall_s = clock_wall_s };
 	a->server.accounts = accounts_new(&a->env);
 	if (a->server.accounts == NULL ||
 	    !accounts_apply(a->server.accounts, a->server.config))
 		return diag_nomem(reterr);
-	a->server.started_at = clock_now_s();
-	a->server.busy_ms = clock_now_ms();
+	a->server.started_ms = a->server.busy_ms = clock_now_ms();
 	watch_idle(a);
 	if (a->stdio)
 		serve_stdio(a);
@@ -472,7 +472,6 @@ main(int argc, char *argv[])
 		return selfcheck(path, user);
 	(void)umask(077);
 	log_open("mailtokend", to_stderr);
-	clock_start();
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		return EX_SOFTWARE;

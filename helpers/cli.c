@@ -389,7 +389,6 @@ main(int argc, char *argv[])
 	}
 	harden();
 	(void)signal(SIGPIPE, SIG_IGN);
-	clock_start();
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		return EX_SOFTWARE;
 	rc = run(&c, argc - optind, argv + optind);

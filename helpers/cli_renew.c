@@ -53,7 +53,8 @@ cli_renew(struct cli *c, const struct account *a, bool force, struct grant *ret,
 		env = (struct renew_env){ .base = base,
 			.http = http,
 			.store = &store,
-			.now_s = clock_now_s };
+			.now_ms = clock_now_ms,
+			.wall_s = clock_wall_s };
 		if (renew_start(&env, a, NULL, a->min_life_s, force, renewed,
 			&o, reterr) != NULL)
 			(void)event_base_dispatch(base);

@@ -2,7 +2,7 @@
 
 #include <time.h>
 
-static int64_t offset_ms; /* wall - boot time, at the start */
+#define SAME_MS 20 /* reading two clocks takes its time */
 
 static int64_t
 read_ms(clockid_t id)
@@ -13,20 +13,40 @@ read_ms(clockid_t id)
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
-void
-clock_start(void)
-{
-	offset_ms = read_ms(CLOCK_REALTIME) - read_ms(CLOCK_BOOTTIME);
-}
-
 int64_t
 clock_now_ms(void)
 {
-	return read_ms(CLOCK_BOOTTIME) + offset_ms;
+	return read_ms(CLOCK_BOOTTIME);
+}
+
+int64_t
+clock_wall_ms(void)
+{
+	return read_ms(CLOCK_REALTIME);
 }
 
 int64_t
 clock_now_s(void)
 {
-	return clock_now_ms() / 1000;
+	return clock_wall_ms() / 1000;
+}
+
+/* How far the wall clock is ahead; the kernel slews both alike. */
+static int64_t
+ahead_ms(void)
+{
+	static int64_t ahead;
+	int64_t is = clock_wall_ms() - clock_now_ms();
+
+	if (is < ahead - SAME_MS || is > ahead + SAME_MS)
+		ahead = is;
+	return ahead;
+}
+
+int64_t
+clock_wall_s(int64_t ms)
+{
+	int64_t wall = ms + ahead_ms();
+
+	return wall > 0 ? wall / 1000 : 0;
 }

@@ -6,6 +6,7 @@
 
 #include "announce.h"
 #include "clock.h"
+#include "lease.h"
 #include "log.h"
 #include "pace.h"
 
@@ -33,17 +34,25 @@ live_free(struct live *l)
 static void arm(struct live *l);
 static void begin(struct live *l, bool force);
 
+static struct lease_now
+now_both(void)
+{
+	return (struct lease_now){ clock_wall_ms(), clock_now_ms() };
+}
+
 static bool
 token_of(const struct grant *g, struct refresh_token *ret)
 {
-	if (secret_empty(&g->access_token) ||
-	    !secret_copy(&ret->value, &g->access_token))
-		return false;
-	ret->generation = g->generation;
-	ret->obtained_ms = g->obtained_at * 1000;
-	ret->expires_ms = g->expires_at * 1000;
-	ret->refresh_ms = g->refresh_at * 1000;
-	return true;
+	struct lease_now now = now_both();
+
+	return lease_token(g, &now, ret);
+}
+
+/* Before the grant's times are shown or written. */
+static void
+date_grant(struct live *l)
+{
+	lease_date(&l->grant, clock_wall_s(l->grant.asked_ms));
 }
 
 static void
@@ -124,6 +133,7 @@ begin(struct live *l, bool force)
 	struct diag d = DIAG_INIT;
 
 	l->began_ms = clock_now_ms();
+	date_grant(l);
 	/* Known even if it is nothing: what another process got will do. */
 	l->renewal = renew_start(l->pool->env, l->account, &l->grant,
 	    l->account->min_life_s, force, renewed, l, &d);
@@ -149,6 +159,7 @@ save_again(struct live *l)
 
 	if (store_lock(s, l->account->name, &lock, &d) < 0)
 		return;
+	date_grant(l);
 	if (store_read(s, l->account->name, &disk, &d) >= 0 &&
 	    (!grant_is_newer(&l->grant, &disk) ||
 		store_write(s, &lock, l->account->name, &l->grant, &d) == 0)) {
@@ -211,12 +222,8 @@ load(struct live *l)
 
 	if (store_read(l->pool->env->store, l->account->name, &l->grant, &d) >=
 	    0) {
-		/*
-		 * Not one that was asked for otherwise, or by a clock that
-		 * was wrong: then or now.
-		 */
+		/* Not one that was asked for otherwise. */
 		if (l->grant.binding == account_binding(l->account) &&
-		    l->grant.obtained_at <= clock_now_s() &&
 		    token_of(&l->grant, &tok))
 			refresh_load(&l->refresh, &tok);
 		return;
@@ -226,22 +233,12 @@ load(struct live *l)
 		refresh_ended(&l->refresh, clock_now_ms(), NULL, &d);
 }
 
-/* FNV-1a. */
-static uint64_t
-hash_of(const char *s)
-{
-	uint64_t h = 14695981039346656037u;
-
-	for (; *s != '\0'; s++)
-		h = (h ^ (unsigned char)*s) * 1099511628211u;
-	return h;
-}
-
 /* Only to give accounts different jitter. */
 static uint64_t
 seed_of(const char *name)
 {
-	return hash_of(name) ^ (uint64_t)clock_now_ms();
+	return doubts_hash(name) ^ (uint64_t)clock_wall_ms() ^
+	       (uint64_t)clock_now_ms() << 20;
 }
 
 struct live *
@@ -314,12 +311,9 @@ live_adopt(struct live *l, struct config *c, const struct account *account)
 	l->refresh.delegated = account->grant == GRANT_REFRESH_TOKEN;
 	if (!same)
 		secret_wipe(&l->refresh.token.value);
-	/* The change may be the cure: verdicts are forgotten. */
-	if (l->refresh.why.kind != DIAG_OK && !l->refresh.in_flight) {
-		l->refresh.why = (struct diag)DIAG_INIT;
-		l->refresh.failures = 0;
-		l->refresh.retry_ms = 0;
-	}
+	/* The change may be the cure, also for what is tried once only. */
+	l->refresh.why.once = false;
+	refresh_forget_failure(&l->refresh);
 	look_at_expiry(l);
 	arm(l);
 }
@@ -356,30 +350,6 @@ live_cancel(struct live *l, struct waiter *w)
 	refresh_cancel(&l->refresh, w);
 }
 
-/*
- * Has this mailbox refused an older token not long ago?  Then no new one
- * helps it, and it must not have the others' token renewed every minute.
- */
-static bool
-refuses_any(struct live *l, const char *user, int64_t generation)
-{
-	uint64_t h = hash_of(user) | 1;
-	int64_t now = clock_now_ms();
-	struct doubt *d;
-	bool again;
-
-	if (l->doubts == NULL)
-		l->doubts = calloc(LIVE_DOUBTS, sizeof(*l->doubts));
-	if (l->doubts == NULL)
-		return false;
-	d = &l->doubts[h / 2 % LIVE_DOUBTS];
-	again = d->user == h && d->generation < generation &&
-		now - d->at_ms < REFRESH_STUCK_MS;
-	if (!again)
-		*d = (struct doubt){ h, generation, now };
-	return again;
-}
-
 void
 live_reject(struct live *l, const char *user, int64_t generation)
 {
@@ -389,7 +359,8 @@ live_reject(struct live *l, const char *user, int64_t generation)
 	if (user == NULL)
 		go = refresh_reject(&l->refresh, now, generation);
 	else
-		go = !refuses_any(l, user, generation) &&
+		go = !doubts_again(
+			 &l->doubts, user, generation, now, REFRESH_STUCK_MS) &&
 		     refresh_doubt(&l->refresh, now, generation);
 	if (go)
 		begin(l, true);
@@ -457,18 +428,40 @@ live_forget(struct live *l)
 	arm(l);
 }
 
+/*
+ * Timers stop while the host sleeps; and a wall clock that was wrong is a
+ * reason for about everything to fail, certificates first.
+ */
+void
+live_clock_set(struct live *l, bool stepped)
+{
+	struct lease_now now = now_both();
+	struct refresh_token t = l->refresh.token; /* its value stays there */
+
+	if (stepped) {
+		if (!secret_empty(&t.value) &&
+		    t.generation == l->grant.generation) {
+			lease_judge_again(&l->grant, &now, &t);
+			refresh_redate(&l->refresh, &t);
+		}
+		refresh_forget_failure(&l->refresh);
+	}
+	arm(l);
+}
+
 void
 live_status(struct live *l, struct live_status *ret)
 {
 	const struct refresh *r = &l->refresh;
 	int64_t due = refresh_due_ms(&l->refresh, clock_now_ms());
 
+	date_grant(l);
 	*ret = (struct live_status){
 		.account = l->account,
 		.generation = l->grant.generation,
 		.expires_at = l->grant.expires_at,
-		.renewed_at = r->ok_ms / 1000,
-		.next_at = due == INT64_MAX ? 0 : due / 1000,
+		.renewed_at = r->ok_ms != 0 ? clock_wall_s(r->ok_ms) : 0,
+		.next_at = due == INT64_MAX ? 0 : clock_wall_s(due),
 		.login_at = l->grant.login_at,
 		.credential_expires_at = l->expiry.at,
 		.login_idle_at = login_idle_at(l),

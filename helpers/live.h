@@ -14,6 +14,7 @@
 #include <uthash.h>
 
 #include "config.h"
+#include "doubts.h"
 #include "expiry.h"
 #include "metrics.h"
 #include "notify.h"
@@ -31,15 +32,6 @@ struct live_pool {
 	struct shared_gate *gates;
 	size_t in_flight;  /* renewals whose answer is still to come */
 	bool quiet;	   /* no renewals ahead of time any more */
-};
-
-#define LIVE_DOUBTS 64 /* mailboxes that are remembered */
-
-/* A mailbox that refused a token which others may like. */
-struct doubt {
-	uint64_t user; /* hashed; 0: none */
-	int64_t generation;
-	int64_t at_ms;
 };
 
 struct live {
@@ -61,7 +53,7 @@ struct live {
 	int64_t began_ms; /* the renewal */
 	struct expiry expiry;  /* of what the application shows */
 	struct renewal *renewal;
-	struct doubt *doubts; /* LIVE_DOUBTS of them; NULL: none yet */
+	struct doubt *doubts; /* NULL: none yet */
 	struct event *timer;
 	struct live *next_gone;
 };
@@ -106,6 +98,13 @@ void live_reject(struct live *l, const char *user, int64_t generation);
 void live_forget(struct live *l);
 /* Reads the state again and renews; w is answered when that has ended. */
 void live_refresh(struct live *l, struct waiter *w);
+
+/*
+ * The host has slept, or its wall clock has been set: stepped says which.
+ * What the old time said about tokens is thought over, and timers are due
+ * anew.
+ */
+void live_clock_set(struct live *l, bool stepped);
 
 /* For `status`.  Times are Unix seconds, 0: never. */
 struct live_status {

@@ -244,7 +244,7 @@ answer_token(
 	session_begin(s, "ok");
 	wire_put(&s->out, "account", s->what.account);
 	wire_put_int(&s->out, "generation", tok->generation);
-	wire_put_int(&s->out, "expires_at", tok->expires_ms / 1000);
+	wire_put_int(&s->out, "expires_at", clock_wall_s(tok->expires_ms));
 	if (strcmp(s->what.op, "get") == 0)
 		wire_put_bytes(
 		    &s->out, "token", tok->value.ptr, tok->value.len);

@@ -1,5 +1,6 @@
 #include "report.h"
 
+#include "clock.h"
 #include "expiry.h"
 
 /* What the messages about an account begin with. */
@@ -48,7 +49,7 @@ put_agent(struct session *s)
 	wire_put_int(
 	    &s->out, "accounts", (int64_t)accounts_count(server->accounts));
 	wire_put(&s->out, "version_agent", MAILTOKEN_VERSION);
-	wire_put_int(&s->out, "started_at", server->started_at);
+	wire_put_int(&s->out, "started_at", clock_wall_s(server->started_ms));
 }
 
 static void

@@ -22,7 +22,7 @@ struct server {
 	unsigned sessions;	/* connections now */
 	struct lookup *lookups; /* those of them that lookup.c has */
 	int64_t busy_ms;	/* when the last one came or went */
-	int64_t started_at;	/* Unix seconds */
+	int64_t started_ms;	/* of clock_now_ms() */
 	bool leaving;		/* SIGTERM has come */
 	bool single; /* one client, on standard input: leave with it */
 };

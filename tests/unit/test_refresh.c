@@ -570,6 +570,100 @@ token_that_came_dead(void **unused)
 	refresh_wipe(&r);
 }
 
+/* No provider is asked more often than that ahead of time. */
+static void
+not_hammered(void **unused)
+{
+	static const struct {
+		int64_t life_s, refresh_in_s, from_s, to_s;
+	} table[] = {
+		{ 1, 0, 4, 5 },
+		{ 8, 0, 4, 5 },
+		{ 60, 0, 27, 30 },
+		{ 3600, 1, 54, 60 },
+		{ 3600, 1800, 1620, 1800 },
+		{ 100, 1, 22, 25 },
+	};
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct refresh_token t = token(1, T0, table[i].life_s);
+		struct refresh r;
+
+		refresh_init(&r, 900 * S, true, i + 1);
+		if (table[i].refresh_in_s != 0)
+			t.refresh_ms = T0 + table[i].refresh_in_s * S;
+		refresh_load(&r, &t);
+		assert_in_range(refresh_due_ms(&r, T0),
+		    T0 + table[i].from_s * S, T0 + table[i].to_s * S);
+		refresh_wipe(&r);
+	}
+}
+
+/* Of unknown age: the last resort. */
+static void
+unsure_token(void **unused)
+{
+	struct refresh_token t = token(1, T0, 3600);
+	struct refresh r;
+	struct asker a;
+
+	(void)unused;
+	refresh_init(&r, 900 * S, true, 1);
+	t.unsure = true;
+	refresh_load(&r, &t);
+	assert_int_equal(refresh_due_ms(&r, T0), T0);
+	/* Nobody gets it before the provider was asked, */
+	assert_true(ask(&r, T0, &a));
+	assert_int_equal(a.answers, 0);
+	/* who is away: better than nothing, */
+	end_failed(&r, T0 + S, DIAG_RETRY, 0);
+	assert_int_equal(a.generation, 1);
+	assert_false(ask(&r, T0 + 2 * S, &a));
+	assert_int_equal(a.generation, 1);
+	/* but not if a person is needed, */
+	assert_true(refresh_tick(&r, T0 + 10 * S));
+	end_failed(&r, T0 + 11 * S, DIAG_REAUTH, 0);
+	assert_false(ask(&r, T0 + 12 * S, &a));
+	assert_int_equal(a.why.kind, DIAG_REAUTH);
+	/* nor once a server has refused it. */
+	refresh_forget_failure(&r);
+	(void)refresh_reject(&r, T0 + 13 * S, 1);
+	end_failed(&r, T0 + 14 * S, DIAG_RETRY, 0);
+	assert_false(ask(&r, T0 + 15 * S, &a));
+	assert_int_equal(a.why.kind, DIAG_RETRY);
+	/* A new one is known again. */
+	assert_true(refresh_force(&r, T0 + 16 * S));
+	end_ok(&r, T0 + 17 * S, 2, 3600);
+	assert_false(ask(&r, T0 + 18 * S, &a));
+	assert_int_equal(a.generation, 2);
+	refresh_wipe(&r);
+}
+
+/* What a wrong clock may have caused is tried again when that is set. */
+static void
+forgives(void **unused)
+{
+	struct diag pin = DIAG_INIT;
+	struct asker a;
+	MACHINE(r, 0);
+
+	(void)unused;
+	assert_true(ask(&r, T0 + S, &a));
+	end_failed(&r, T0 + S, DIAG_CONFIG, 0);
+	assert_in_range(refresh_due_ms(&r, T0), T0 + 900 * S, INT64_MAX);
+	refresh_forget_failure(&r);
+	assert_in_range(refresh_due_ms(&r, T0 + 2 * S), 0, T0 + 10 * S);
+	assert_true(ask(&r, T0 + 20 * S, &a));
+	refresh_forget_failure(&r); /* in flight: nothing to forgive */
+	(void)diag_set(&pin, DIAG_CONFIG, "wrong PIN");
+	pin.once = true;
+	refresh_ended(&r, T0 + 21 * S, NULL, &pin);
+	refresh_forget_failure(&r);
+	assert_int_equal(refresh_due_ms(&r, T0 + 22 * S), INT64_MAX);
+	refresh_wipe(&r);
+}
+
 /* A day with a lively server and a minute's tokens: requests are bounded. */
 static void
 no_storm(void **unused)
@@ -618,6 +712,9 @@ main(void)
 		cmocka_unit_test(cancelled_waiter),
 		cmocka_unit_test(answer_asks_again),
 		cmocka_unit_test(token_that_came_dead),
+		cmocka_unit_test(not_hammered),
+		cmocka_unit_test(unsure_token),
+		cmocka_unit_test(forgives),
 		cmocka_unit_test(no_storm),
 	};
 

@@ -29,9 +29,10 @@ struct lab {
 	struct config *config;
 	const struct account *account;
 	/* The provider. */
-	int current; /* the refresh token that it takes: rt-N */
-	bool keep;   /* sends no new one */
-	bool refuse; /* invalid_grant, whatever comes */
+	int current;		   /* the refresh token that it takes: rt-N */
+	bool keep;		   /* sends no new one */
+	bool refuse;		   /* invalid_grant, whatever comes */
+	int64_t takes_ms, steps_s; /* an answer; the clock meanwhile */
 	bool slow;
 	const char *key_path; /* of Arc's challenge */
 	char seen[4096];      /* the last request */
@@ -60,10 +61,19 @@ __wrap_renameat(int from, const char *a, int to, const char *b)
 	return __real_renameat(from, a, to, b);
 }
 
+/* A test sets the wall clock. */
+static int64_t now_ms = 5000, ahead_s = NOW - 5;
+
 static int64_t
-now_s(void)
+get_now_ms(void)
 {
-	return NOW;
+	return now_ms;
+}
+
+static int64_t
+wall_s(int64_t ms)
+{
+	return ms / 1000 + ahead_s;
 }
 
 static const char *
@@ -111,6 +121,8 @@ answer(void *arg, const char *request)
 	(void)snprintf(lab->seen, sizeof(lab->seen), "%s", request);
 	if (lab->slow)
 		(void)usleep(200000);
+	now_ms += lab->takes_ms;
+	ahead_s += lab->steps_s;
 	if (strncmp(request, "GET /", 5) == 0 &&
 	    strstr(request, "api-version=") != NULL)
 		return identity_answer(lab, request);
@@ -178,6 +190,8 @@ setup(void **state)
 
 	memset(&lab, 0, sizeof(lab));
 	disk_full = false;
+	now_ms = 5000;
+	ahead_s = NOW - 5;
 	strcpy(lab.dir, "/tmp/test_renew.XXXXXX");
 	if (mkdtemp(lab.dir) == NULL || store_open(&lab.store, lab.dir, &d) < 0)
 		return -1;
@@ -187,7 +201,8 @@ setup(void **state)
 	lab.env = (struct renew_env){ .base = lab.base,
 		.store = &lab.store,
 		.http = http_new(lab.base, &d),
-		.now_s = now_s };
+		.now_ms = get_now_ms,
+		.wall_s = wall_s };
 	if (lab.env.http == NULL || fake_server_start(&lab.server, lab.base))
 		return -1;
 	configure_refresh(&lab);
@@ -585,6 +600,55 @@ says_what_is_missing(void **state)
 	assert_int_equal(lab->server.requests, 0);
 }
 
+/*
+ * The clock is set while the provider thinks: the token's life begins when it
+ * was asked for, and what is stored is by the new time.
+ */
+static void
+counts_on_a_steady_clock(void **state)
+{
+	static const int64_t steps[] = { 0, 3600, -3600, 56 * 31557600,
+		-20 * 31557600 };
+	struct lab *lab = *state;
+	auto_grant struct grant g = GRANT_INIT;
+
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		int64_t asked = now_ms;
+
+		start_with(lab, &g);
+		lab->takes_ms = 7000;
+		lab->steps_s = steps[i];
+		renew(&lab->env, lab->account, &g, true);
+		assert_true(result.have);
+		assert_int_equal(result.g.asked_ms, asked);
+		assert_int_equal(result.g.obtained_at, wall_s(asked));
+		assert_int_equal(result.g.expires_at, wall_s(asked) + 3600);
+		lab->current = 0;
+		grant_wipe(&g);
+		ahead_s = NOW - 5 - now_ms / 1000;
+	}
+}
+
+/* Obtained after now, by this clock: nobody knows when. */
+static void
+distrusts_the_future(void **state)
+{
+	struct lab *lab = *state;
+	auto_grant struct grant g = GRANT_INIT;
+
+	start_with(lab, &g);
+	g.obtained_at = NOW - 1;
+	g.expires_at = NOW + 3599;
+	put(lab, &g);
+	renew(&lab->env, lab->account, NULL, false);
+	assert_int_equal(lab->server.requests, 0);
+	assert_int_equal(result.g.asked_ms, 0);
+	ahead_s -= 2;
+	renew(&lab->env, lab->account, NULL, false);
+	assert_int_equal(lab->server.requests, 1);
+	expect(&result.g, 6, "at-0", "rt-1", "rt-0");
+}
+
 static void
 gets_credentials(void **state)
 {
@@ -908,6 +972,8 @@ main(void)
 		T(login_beats_an_unsaved_grant),
 		T(leaves_the_file_after_a_refusal),
 		T(says_what_is_missing),
+		T(counts_on_a_steady_clock),
+		T(distrusts_the_future),
 		T(gets_credentials),
 		T(gets_the_secret_from_a_command),
 		T(signs_its_requests),
