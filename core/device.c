@@ -124,11 +124,12 @@ refused(long http_status, int64_t retry_after_s, const char *body, size_t len,
     struct diag *reterr)
 {
 	struct oauth2_tokens none = OAUTH2_TOKENS_INIT;
+	int rc = oauth2_parse_tokens(
+	    http_status, retry_after_s, body, len, &none, reterr);
 
-	if (oauth2_parse_tokens(
-		http_status, retry_after_s, body, len, &none, reterr) < 0)
-		return -1;
 	oauth2_tokens_wipe(&none);
+	if (rc < 0)
+		return -1;
 	return diag_set(reterr, DIAG_CONFIG,
 	    "the provider answered with tokens where a code was asked for: is "
 	    "device_authorization_endpoint right?");

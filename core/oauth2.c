@@ -248,6 +248,10 @@ read_tokens(struct json *o, struct oauth2_tokens *ret, struct diag *reterr)
 	const char *type = json_str(o, "token_type");
 	struct oauth2_tokens t = OAUTH2_TOKENS_INIT;
 
+	/* First of all: see oauth2.h. */
+	if (refresh != NULL && token_ok(refresh, 0x20) &&
+	    !secret_set(&ret->refresh_token, refresh, strlen(refresh)))
+		return diag_nomem(reterr);
 	if (access == NULL)
 		return diag_set(reterr, DIAG_CONFIG,
 		    "provider answered "
@@ -265,12 +269,10 @@ read_tokens(struct json *o, struct oauth2_tokens *ret, struct diag *reterr)
 		    "a token that is not of type Bearer: ask it for those");
 	if (read_times(o, &t, reterr) < 0)
 		return -1;
-	if (!secret_set(&t.access_token, access, strlen(access)) ||
-	    (refresh != NULL && *refresh != '\0' &&
-		!secret_set(&t.refresh_token, refresh, strlen(refresh)))) {
-		oauth2_tokens_wipe(&t);
+	if (!secret_set(&t.access_token, access, strlen(access)))
 		return diag_nomem(reterr);
-	}
+	if (refresh != NULL && *refresh != '\0')
+		secret_move(&t.refresh_token, &ret->refresh_token);
 	oauth2_tokens_wipe(ret);
 	*ret = t;
 	return 0;

@@ -83,7 +83,10 @@ void oauth2_tokens_wipe(struct oauth2_tokens *t);
  *   CONFIG  the administrator must change something (invalid_client, ...)
  *
  * decided by `error` and `suberror`, AADSTS numbers only refine, and by the
- * HTTP status where the body says nothing.  The text holds the provider's
+ * HTTP status where the body says nothing.  After -1 ret->refresh_token may be
+ * a new one all the same, beside an access token that nobody can use: it must
+ * be kept, since it may have been the death of the one before; nothing else
+ * of *ret has changed then.  The text holds the provider's
  * code and words (one line, cut), with anything that looks like a credential
  * taken out, and what to do.
  */

@@ -120,6 +120,21 @@ take_tokens(struct renewal *r, struct oauth2_tokens *t)
 	oauth2_tokens_wipe(t);
 }
 
+/* The access token was no good, but the old refresh token may be used up. */
+static void
+keep_refresh_token(struct renewal *r, struct oauth2_tokens *t)
+{
+	struct diag ignored = DIAG_INIT;
+
+	if (!secret_empty(&t->refresh_token) &&
+	    r->account->grant == GRANT_REFRESH_TOKEN) {
+		grant_rotate(&r->grant, &t->refresh_token);
+		(void)store_write(r->env->store, &r->lock, r->account->name,
+		    &r->grant, &ignored);
+	}
+	oauth2_tokens_wipe(t);
+}
+
 static void send_request(struct renewal *r);
 
 static void
@@ -138,6 +153,7 @@ on_tokens(void *arg, const struct http_answer *a, const struct diag *why)
 	}
 	token_request_wipe(&r->request);
 	if (rc < 0) {
+		keep_refresh_token(r, &t);
 		finish_asked(r, &d);
 		return;
 	}

@@ -32,6 +32,7 @@ struct lab {
 	int current;		   /* the refresh token that it takes: rt-N */
 	bool keep;		   /* sends no new one */
 	bool refuse;		   /* invalid_grant, whatever comes */
+	bool dead;		   /* the token is, that it gives out */
 	int64_t takes_ms, steps_s; /* an answer; the clock meanwhile */
 	bool slow;
 	const char *key_path; /* of Arc's challenge */
@@ -82,6 +83,9 @@ tokens(struct lab *lab)
 	static char text[512];
 	int n = lab->current;
 
+	if (lab->dead)
+		return HEAD_ "{\"access_token\":\"at\",\"expires_in\":0,"
+			     "\"refresh_token\":\"rt-1\"}";
 	if (lab->keep)
 		(void)snprintf(text, sizeof(text),
 		    HEAD_ "{\"access_token\":\"at-%d\",\"expires_in\":3600}",
@@ -649,6 +653,25 @@ distrusts_the_future(void **state)
 	expect(&result.g, 6, "at-0", "rt-1", "rt-0");
 }
 
+/* An access token that nobody can use comes with the next refresh token. */
+static void
+keeps_what_a_bad_answer_rotates(void **state)
+{
+	struct lab *lab = *state;
+	auto_grant struct grant g = GRANT_INIT;
+
+	start_with(lab, &g);
+	lab->dead = true;
+	renew(&lab->env, lab->account, &g, true);
+	assert_int_equal(result.why.kind, DIAG_RETRY);
+	expect_disk(lab, 5, "at-old", "rt-1", "rt-0");
+	lab->dead = false;
+	lab->current = 1;
+	renew(&lab->env, lab->account, &g, true);
+	assert_true(result.have);
+	expect_disk(lab, 6, "at-1", "rt-2", "rt-1");
+}
+
 static void
 gets_credentials(void **state)
 {
@@ -974,6 +997,7 @@ main(void)
 		T(says_what_is_missing),
 		T(counts_on_a_steady_clock),
 		T(distrusts_the_future),
+		T(keeps_what_a_bad_answer_rotates),
 		T(gets_credentials),
 		T(gets_the_secret_from_a_command),
 		T(signs_its_requests),
