@@ -89,7 +89,7 @@ PRODUCTS = $(BUILD)/libxoauth2.so $(BUILD)/libmailtoken.so.0 \
 	  $(DOVECOT:%=$(BUILD)/dovecot/%)
 UNIT	= $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
 # Preloaded into a program under test.
-PRELOADS = $(addprefix $(BUILD)/tests/system/hosts/,fasttime.so diskfault.so)
+PRELOADS = $(addprefix $(BUILD)/tests/system/hosts/,fasttime.so steptime.so diskfault.so)
 # etpanhost is built by its test, with headers that cannot be installed here.
 HOSTS	= $(patsubst %.c,$(BUILD)/%,$(filter-out %/etpanhost.c \
 	  $(PRELOADS:$(BUILD)/%.so=%.c),$(wildcard tests/system/hosts/*.c)))

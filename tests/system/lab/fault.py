@@ -44,6 +44,7 @@ class Endpoint:
     url: str
     mode: str = "ok"
     life: int = 3600
+    said: str = None            # the answer's other members, as JSON has them
     delay: float = 0
     retry_after: int = 30
     refresh_token: str = field(default_factory=lambda: secrets.token_urlsafe(32))
@@ -163,7 +164,9 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(row["http"], body, row.get("headers", {}))
 
     def _good(self, endpoint: Endpoint, form: dict):
-        answer = {"token_type": "Bearer", "expires_in": endpoint.life}
+        answer = {"token_type": "Bearer"}
+        if endpoint.said is None:
+            answer["expires_in"] = endpoint.life
         with self.owner.lock:
             good = endpoint.alive and (
                 form.get("grant_type") == "client_credentials" or
@@ -181,7 +184,8 @@ class _Handler(BaseHTTPRequestHandler):
             elif endpoint.mode == "rotate":
                 endpoint.alive = False
         if good:
-            self._answer(200, json.dumps(answer))
+            more = f", {endpoint.said}" if endpoint.said else ""
+            self._answer(200, json.dumps(answer)[:-1] + more + "}")
         else:
             self._answer(400, json.dumps({
                 "error": "invalid_grant",
