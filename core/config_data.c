@@ -291,3 +291,25 @@ config_add(struct config *c, struct account *a)
 			return false;
 	return true;
 }
+
+/* Lists that end in NULL; a list may be NULL itself. */
+static bool
+same_words(char *const *a, char *const *b)
+{
+	if (a == NULL || b == NULL)
+		return a == b;
+	for (; *a != NULL && *b != NULL; a++, b++)
+		if (strcmp(*a, *b) != 0)
+			return false;
+	return *a == *b;
+}
+
+bool
+config_same_fixed(const struct config *a, const struct config *b)
+{
+	return strcmp(a->state_dir, b->state_dir) == 0 &&
+	       strcmp(a->user, b->user) == 0 &&
+	       same_words(a->listen, b->listen) &&
+	       same_words(a->socketmap, b->socketmap) &&
+	       a->idle_exit_s == b->idle_exit_s;
+}

@@ -48,6 +48,9 @@ int config_default_sockets(struct config *c, struct diag *reterr);
 /* Takes the account over, also on false (no memory).  Its name is new. */
 bool config_add(struct config *c, struct account *a);
 
+/* What the agent cannot change while it runs is the same in both. */
+bool config_same_fixed(const struct config *a, const struct config *b);
+
 struct config *config_ref(struct config *c);
 /* Drops one reference and sets *c to NULL; NULL is fine. */
 void config_unref(struct config **c);

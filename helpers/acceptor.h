@@ -21,7 +21,10 @@ struct acceptor {
 
 /* False: no memory.  The listeners are open already. */
 bool acceptor_start(struct acceptor *a, struct server *s);
-/* Closes the sockets: nobody new comes in. */
+/*
+ * Closes the sockets: nobody new comes in.  Who waits at one of our own is let
+ * in before; at systemd's they wait for the next agent.
+ */
 void acceptor_stop(struct acceptor *a);
 void acceptor_free(struct acceptor *a);
 

@@ -22,14 +22,19 @@
 #include "clock.h"
 #include "config_user.h"
 #include "http.h"
+#include "known.h"
 #include "log.h"
 #include "lookup.h"
 #include "privileges.h"
 #include "sealing.h"
 #include "selfcheck.h"
 #include "server.h"
+#include "session.h"
 
-#define LEAVE_S 30 /* for what is pending, after SIGTERM */
+/* After SIGTERM: */
+#define LEAVE_S	      30 /* for what is pending */
+#define LEAVE_OPEN_S  10 /* while that is renewals, clients are served */
+#define LEAVE_TURN_MS 50
 
 struct agent {
 	struct server server; /* first: server_* casts back */
@@ -43,6 +48,8 @@ struct agent {
 	int64_t idle_exit_s; /* as it was at the start */
 	struct event *idle;
 	struct event *on_hup, *on_term, *on_int, *leave;
+	unsigned leave_turns;
+	bool closed; /* the sockets, while it leaves */
 };
 
 static void
@@ -92,27 +99,11 @@ load(const struct agent *a, struct diag *reterr)
 	return c;
 }
 
-/* Lists that end in NULL; a list may be NULL itself. */
-static bool
-same_words(char *const *a, char *const *b)
-{
-	if (a == NULL || b == NULL)
-		return a == b;
-	for (; *a != NULL && *b != NULL; a++, b++)
-		if (strcmp(*a, *b) != 0)
-			return false;
-	return *a == *b;
-}
-
 /* What cannot change while we run is said, not silently ignored. */
 static void
 warn_fixed(const struct config *was, const struct config *is)
 {
-	if (strcmp(was->state_dir, is->state_dir) == 0 &&
-	    strcmp(was->user, is->user) == 0 &&
-	    same_words(was->listen, is->listen) &&
-	    same_words(was->socketmap, is->socketmap) &&
-	    was->idle_exit_s == is->idle_exit_s)
+	if (config_same_fixed(was, is))
 		return;
 	say(LOG_WARNING, "restart-needed",
 	    "listen, socketmap, state_dir, user and idle_exit change at a "
@@ -153,10 +144,28 @@ server_reload(struct server *s, struct diag *reterr)
 
 static void leave(struct agent *a);
 
+/*
+ * A renewal must end, since its answer may carry a new login, and that takes
+ * longer than clients wait who have come to systemd's socket: till then they
+ * are served.
+ */
+static void
+close_if_idle(struct agent *a)
+{
+	if (!a->server.leaving || a->closed ||
+	    (accounts_in_flight(a->server.accounts) > 0 &&
+		a->leave_turns * LEAVE_TURN_MS < LEAVE_OPEN_S * 1000))
+		return;
+	acceptor_stop(&a->acceptor);
+	lookup_leave(&a->server);
+	session_leave(&a->server);
+	a->closed = true;
+}
+
 static void
 leave_if_done(struct agent *a)
 {
-	if (a->server.leaving && a->server.sessions == 0 &&
+	if (a->closed && a->server.sessions == 0 &&
 	    accounts_in_flight(a->server.accounts) == 0)
 		(void)event_base_loopexit(a->server.base, NULL);
 }
@@ -176,13 +185,13 @@ static void
 on_leave_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct agent *a = arg;
-	static const struct timeval again = { .tv_usec = 50000 };
-	static unsigned turns;
+	static const struct timeval again = { .tv_usec = LEAVE_TURN_MS * 1000 };
 
 	(void)fd;
 	(void)what;
-	if (++turns > LEAVE_S * 20)
+	if (++a->leave_turns * LEAVE_TURN_MS > LEAVE_S * 1000)
 		(void)event_base_loopexit(a->server.base, NULL);
+	close_if_idle(a);
 	leave_if_done(a);
 	(void)event_add(a->leave, &again);
 }
@@ -218,8 +227,6 @@ leave(struct agent *a)
 	(void)sd_notify(0, "STOPPING=1");
 	a->server.leaving = true;
 	accounts_quiesce(a->server.accounts);
-	acceptor_stop(&a->acceptor);
-	lookup_leave(&a->server);
 	on_leave_timer(-1, 0, a);
 }
 
@@ -369,6 +376,7 @@ close_all(struct agent *a)
 		if (events[i] != NULL)
 			event_free(events[i]);
 	acceptor_free(&a->acceptor);
+	known_free(&a->server.known);
 	store_close(&a->store);
 	config_unref(&a->server.config);
 	if (a->server.base != NULL)

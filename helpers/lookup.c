@@ -81,7 +81,7 @@ log_lookup(const struct lookup *l, enum diag_kind result, const char *text)
 	log_int(&line, "pid", l->peer.pid);
 	log_str(&line, "result", diag_kind_name(result));
 	log_str(&line, "text", text);
-	log_send(&line);
+	visitor_log(&l->peer, &line);
 }
 
 static void
@@ -265,8 +265,9 @@ turn(struct lookup *l)
 				watch(l, EV_WRITE);
 			return;
 		}
-		l->deadline_ms = clock_now_ms() + LOOKUP_IDLE_MS;
-		rc = next_request(l);
+		/* A request that comes in pieces gains no time by that. */
+		if ((rc = next_request(l)) > 0)
+			l->deadline_ms = clock_now_ms() + LOOKUP_IDLE_MS;
 	}
 	if (rc < 0 || (rc == 0 && l->server->leaving)) {
 		lookup_free(l);
@@ -337,6 +338,14 @@ on_event(evutil_socket_t fd, short what, void *arg)
 		read_some(l);
 }
 
+/* It has asked half a question, or does not take an answer. */
+static void
+hurry(struct lookup *l)
+{
+	l->deadline_ms = clock_now_ms() + LOOKUP_LEAVE_MS;
+	watch(l, l->out.len > 0 ? EV_WRITE : EV_READ);
+}
+
 void
 lookup_leave(struct server *s)
 {
@@ -351,6 +360,8 @@ lookup_leave(struct server *s)
 		/* What is on its way already is still answered. */
 		if (idle && recv(l->fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) <= 0)
 			lookup_free(l);
+		else if (l->waits_for == NULL)
+			hurry(l);
 	}
 }
 

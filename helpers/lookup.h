@@ -15,10 +15,14 @@
 
 #define LOOKUP_MAP     "sasl" /* the only table */
 #define LOOKUP_IDLE_MS 100000 /* Postfix keeps a connection no longer */
+#define LOOKUP_LEAVE_MS 2000  /* for what is half asked or half taken */
 
 /* Takes the connection over. */
 void lookup_start(struct server *s, int fd);
-/* The agent leaves: hangs up on those who ask nothing now. */
+/*
+ * The agent leaves: hangs up on those who ask nothing now, and soon on those
+ * who are slow.
+ */
 void lookup_leave(struct server *s);
 
 #endif

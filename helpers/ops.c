@@ -7,6 +7,7 @@
 #include "clock.h"
 #include "log.h"
 #include "report.h"
+#include "visitor.h"
 
 enum op {
 	OP_GET,
@@ -98,7 +99,7 @@ fail(struct session *s, const struct diag *d)
 
 	count(s, d->kind);
 	log_str(&l, "text", d->text);
-	log_send(&l);
+	visitor_log(&s->peer, &l);
 	session_error(s, d);
 }
 
@@ -239,7 +240,7 @@ answer_token(
 	l = log_request(s, LOG_INFO, event_of(s), DIAG_OK);
 	log_int(&l, "generation", tok->generation);
 	log_int(&l, "life", (tok->expires_ms - clock_now_ms()) / 1000);
-	log_send(&l);
+	visitor_log(&s->peer, &l);
 
 	session_begin(s, "ok");
 	wire_put(&s->out, "account", s->what.account);
@@ -286,7 +287,7 @@ op_forget(struct session *s, const struct wire_msg *msg)
 		return;
 	live_forget(l);
 	line = log_request(s, LOG_NOTICE, "forget", DIAG_OK);
-	log_send(&line);
+	visitor_log(&s->peer, &line);
 	session_begin(s, "ok");
 	wire_put(&s->out, "account", s->what.account);
 	session_finish(s);
@@ -342,7 +343,7 @@ op_reject(struct session *s, const struct wire_msg *msg)
 	line = log_request(s, LOG_WARNING, "reject", DIAG_OK);
 	log_int(&line, "generation", generation);
 	log_reason(&line, reason, a);
-	log_send(&line);
+	visitor_log(&s->peer, &line);
 	/* Some words say that no token would do. */
 	if (a == NULL || a->stale)
 		live_reject(l, mailbox_of(s, l, msg), generation);

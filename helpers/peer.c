@@ -23,7 +23,8 @@ peer_of(int fd, struct peer *ret)
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0 ||
 	    len != sizeof(cred) || cred.uid == (uid_t)-1)
 		return false;
-	*ret = (struct peer){ cred.uid, cred.gid, cred.pid };
+	*ret =
+	    (struct peer){ .uid = cred.uid, .gid = cred.gid, .pid = cred.pid };
 	return true;
 }
 
@@ -84,6 +85,8 @@ peer_count_in(uid_t uid, unsigned max)
 {
 	struct usage *u;
 
+	if (max == 0)
+		return false;
 	HASH_FIND(hh, usage, &uid, sizeof(uid), u);
 	if (u == NULL) {
 		if ((u = calloc(1, sizeof(*u))) == NULL)

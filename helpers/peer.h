@@ -15,6 +15,7 @@ struct peer {
 	uid_t uid;
 	gid_t gid;
 	pid_t pid;
+	bool known; /* known.h; visitor.h says */
 };
 
 /* False if the kernel does not say: then nothing may be allowed. */
@@ -26,7 +27,7 @@ bool peer_allowed(int fd, const struct peer *p, const struct rules *r);
 /* root and the agent's own uid. */
 bool peer_is_ours(const struct peer *p);
 
-/* One more connection for uid; false if it has max already. */
+/* One more connection for uid; false if it has max already, or no memory. */
 bool peer_count_in(uid_t uid, unsigned max);
 void peer_count_out(uid_t uid);
 

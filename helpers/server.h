@@ -13,13 +13,19 @@
 #include "diag.h"
 
 struct event_base;
+struct known;
 struct lookup;
+struct session;
 
 struct server {
 	struct event_base *base;
 	struct config *config;
 	struct accounts *accounts;
+	struct known *known;	/* visitor.c's */
 	unsigned sessions;	/* connections now */
+	unsigned strangers;	/* those of them that are no known peer's */
+	unsigned descriptors;	/* that this process may have; 0: no limit */
+	struct session *asking; /* connections that session.c has */
 	struct lookup *lookups; /* those of them that lookup.c has */
 	int64_t busy_ms;	/* when the last one came or went */
 	int64_t started_ms;	/* of clock_now_ms() */

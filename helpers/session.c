@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <event2/event.h>
+#include <utlist.h>
 
 #include "clock.h"
 #include "log.h"
@@ -51,6 +52,7 @@ session_free(struct session *s)
 	buf_wipe(&s->in);
 	buf_wipe(&s->out);
 	config_unref(&s->listing.config);
+	DL_DELETE(server->asking, s);
 	free(s);
 	visitor_leave(server, &peer);
 }
@@ -232,7 +234,7 @@ read_some(struct session *s)
 
 		log_int(&l, "uid", s->peer.uid);
 		log_str(&l, "text", d.text);
-		log_send(&l);
+		visitor_log(&s->peer, &l);
 		s->talks_on = true;
 		session_error(s, &d);
 	} else if (n == 0) {
@@ -285,6 +287,21 @@ on_event(evutil_socket_t fd, short what, void *arg)
 		read_some(s);
 }
 
+void
+session_leave(struct server *server)
+{
+	int64_t end = clock_now_ms() + SESSION_LEAVE_MS;
+	struct session *next;
+
+	for (struct session *s = server->asking; s != NULL; s = next) {
+		next = s->next;
+		if (s->waits_for != NULL || s->deadline_ms <= end)
+			continue;
+		s->deadline_ms = end;
+		session_watch(s, s->out.len > 0 ? EV_WRITE : EV_READ);
+	}
+}
+
 static void
 turn_away(int fd)
 {
@@ -320,6 +337,7 @@ session_start(struct server *server, int fd)
 	s->deadline_ms = clock_now_ms() + SESSION_READ_MS;
 	buf_init(&s->in, WIRE_MAX_BYTES + READ_STEP);
 	buf_init(&s->out, SESSION_OUT_MAX);
+	DL_APPEND(server->asking, s);
 	/* Nearly always the request is there already. */
 	read_some(s);
 }

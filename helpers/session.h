@@ -15,6 +15,7 @@
 #define SESSION_READ_MS	  10000	     /* for the whole request to come */
 #define SESSION_WRITE_MS  10000	     /* for the client to take the answer */
 #define SESSION_ANSWER_MS 8000	     /* for the provider, then we say "retry" */
+#define SESSION_LEAVE_MS  2000	     /* the same when the agent leaves */
 #define SESSION_OUT_MAX	  (4 * WIRE_MAX_BYTES)
 
 struct event;
@@ -34,6 +35,7 @@ struct listing {
 struct session {
 	struct waiter waiter; /* first: its answer() casts back */
 	struct server *server;
+	struct session *prev, *next; /* of server->asking */
 	int fd;
 	struct peer peer;
 	struct event *event; /* NULL until there is something to wait for */
@@ -53,6 +55,11 @@ struct session {
 
 /* Takes the connection over. */
 void session_start(struct server *s, int fd);
+/*
+ * The agent leaves, and the next one waits for that: whoever is slow to ask or
+ * to take an answer has little time now.
+ */
+void session_leave(struct server *s);
 
 /*
  * For the operations: an answer begins with version and status, and the

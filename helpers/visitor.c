@@ -3,7 +3,62 @@
 #include <event2/event.h>
 
 #include "clock.h"
-#include "log.h"
+#include "known.h"
+#include "ration.h"
+
+/* Lines in the log: at most at once, and in a second. */
+#define KNOWN_LINES	    2000
+#define KNOWN_LINES_PER_S   100
+#define STRANGE_LINES	    20
+#define STRANGE_LINES_PER_S 1
+#define RATIONS		    61
+#define SPARE_DESCRIPTORS   128 /* for renewals, files and ourselves */
+
+void
+visitor_log(const struct peer *p, struct log_line *l)
+{
+	/* Strangers, who are any number of uids, share the first one. */
+	static struct ration rations[1 + RATIONS];
+	struct ration *r = &rations[p->known ? 1 + p->uid % RATIONS : 0];
+	uint64_t kept_back = 0;
+
+	if (!ration_take(r, clock_now_ms(),
+		p->known ? KNOWN_LINES : STRANGE_LINES,
+		p->known ? KNOWN_LINES_PER_S : STRANGE_LINES_PER_S, &kept_back))
+		return;
+	if (kept_back > 0)
+		log_int(l, "kept_back", (int64_t)kept_back);
+	log_send(l);
+}
+
+/* Renewals need descriptors, too. */
+static unsigned
+ceiling(const struct server *s)
+{
+	unsigned max = s->config->max_connections;
+	unsigned spare = s->descriptors / 4;
+
+	if (spare > SPARE_DESCRIPTORS)
+		spare = SPARE_DESCRIPTORS;
+	if (s->descriptors > 0 && max > s->descriptors - spare)
+		max = s->descriptors - spare;
+	return max;
+}
+
+/* How many this peer may have now, itself included; 0: there is no room. */
+static unsigned
+share(const struct server *s, const struct peer *p)
+{
+	unsigned max = ceiling(s), most = s->config->max_connections_per_uid;
+	unsigned left, quarter = max / 4;
+
+	if (s->sessions >= max)
+		return 0;
+	left = max - s->sessions;
+	if (!p->known && s->strangers >= (quarter > 0 ? quarter : 1))
+		return 0;
+	return left <= quarter && most > left ? left : most;
+}
 
 static bool
 refuse(const struct server *s, const struct peer *p)
@@ -12,7 +67,7 @@ refuse(const struct server *s, const struct peer *p)
 
 	log_int(&l, "uid", p->uid);
 	log_int(&l, "connections", s->sessions);
-	log_send(&l);
+	visitor_log(p, &l);
 	return false;
 }
 
@@ -21,18 +76,21 @@ visitor_admit(struct server *s, int fd, struct peer *ret)
 {
 	struct log_line l;
 
-	*ret = (struct peer){ (uid_t)-1, (gid_t)-1, 0 };
+	*ret = (struct peer){ .uid = (uid_t)-1, .gid = (gid_t)-1 };
 	if (!peer_of(fd, ret)) {
 		l = log_event(LOG_WARNING, "bad-request");
 		log_str(&l, "text",
 		    "this is no UNIX socket: nobody knows who is asking");
-		log_send(&l);
+		visitor_log(ret, &l);
 		return false;
 	}
-	if (s->sessions >= s->config->max_connections ||
-	    !peer_count_in(ret->uid, s->config->max_connections_per_uid))
+	/* Without memory for the list nobody is kept out by it. */
+	ret->known =
+	    !known_set(&s->known, s->config) || known_peer(s->known, fd, ret);
+	if (!peer_count_in(ret->uid, share(s, ret)))
 		return refuse(s, ret);
 	s->sessions++;
+	s->strangers += !ret->known;
 	return true;
 }
 
@@ -41,6 +99,7 @@ visitor_leave(struct server *s, const struct peer *p)
 {
 	peer_count_out(p->uid);
 	s->sessions--;
+	s->strangers -= !p->known;
 	server_session_ended(s);
 }
 

@@ -1,0 +1,25 @@
+/*
+ * ration.h - how much somebody may do: a supply that is used up one by one
+ * and refilled at a steady rate.  Time is milliseconds, a parameter.
+ */
+#ifndef HELPERS_RATION_H
+#define HELPERS_RATION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* All zero is one that is full. */
+struct ration {
+	int64_t spent;	/* in thousandths */
+	int64_t at_ms;	/* when that was so */
+	uint64_t refused;
+};
+
+/*
+ * One of at most most at once, and per_s in a second.  True, and *ret_refused
+ * is how often it was false since it was true.
+ */
+bool ration_take(struct ration *r, int64_t now_ms, unsigned most,
+    unsigned per_s, uint64_t *ret_refused);
+
+#endif
