@@ -90,33 +90,56 @@ check_owner(
 	found_at(k, a, line, &d);
 }
 
-/* The first word of a text that command_check() has passed. */
+/*
+ * The first word of a text that command_check() has passed: what is wrong with
+ * that program is put into *ret.
+ */
 static void
-check_program(
-    struct check *k, const struct account *a, const struct secret_ref *ref)
+look_at_program(const char *text, struct diag *ret)
 {
-	auto_free char *path = strndup(ref->name, strcspn(ref->name, " \t"));
-	struct diag d = DIAG_INIT;
+	auto_free char *path = strndup(text, strcspn(text, " \t"));
 	struct stat st;
 
 	if (path == NULL)
-		(void)diag_nomem(&d);
+		(void)diag_nomem(ret);
 	else if (stat(path, &st) < 0)
-		(void)diag_set(&d, DIAG_CONFIG,
+		(void)diag_set(ret, DIAG_CONFIG,
 		    "%s: %s; correct the path of the program", path,
 		    strerror(errno));
 	else if (!S_ISREG(st.st_mode) || access(path, X_OK) < 0)
-		(void)diag_set(&d, DIAG_CONFIG,
+		(void)diag_set(ret, DIAG_CONFIG,
 		    "%s: not a program that uid %u may execute; run: chmod "
 		    "a+rx %s",
 		    path, (unsigned)geteuid(), path);
 	else if ((st.st_mode & 022) != 0)
-		(void)diag_set(&d, DIAG_CONFIG,
+		(void)diag_set(ret, DIAG_CONFIG,
 		    "%s: mode %04o lets others change the program; run: chmod "
 		    "go-w %s",
 		    path, (unsigned)(st.st_mode & 07777), path);
+}
+
+static void
+check_program(
+    struct check *k, const struct account *a, const struct secret_ref *ref)
+{
+	struct diag d = DIAG_INIT;
+
+	look_at_program(ref->name, &d);
 	if (d.kind != DIAG_OK)
 		found_at(k, a, ref->line, &d);
+}
+
+static void
+check_notify(struct check *k)
+{
+	struct diag d = DIAG_INIT;
+
+	if (k->c->notify != NULL)
+		look_at_program(k->c->notify, &d);
+	if (d.kind == DIAG_CONFIG)
+		(void)diag_wrap(&d, "%s: notify", k->c->path);
+	if (d.kind != DIAG_OK)
+		found(k, &d);
 }
 
 /* All that a request for a token needs, put to use once. */
@@ -253,6 +276,7 @@ config_check_files(const struct config *c, config_complain *complain, void *arg)
 	else
 		k.as_root = false;
 	check_config_file(&k);
+	check_notify(&k);
 	for (size_t i = 0; i < c->n_accounts; i++) {
 		const struct account *a = c->accounts[i];
 

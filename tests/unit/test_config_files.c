@@ -399,6 +399,39 @@ checks_programs(void **unused)
 	}
 }
 
+static void
+checks_the_program_to_notify(void **unused)
+{
+	static const struct {
+		const char *notify, *says;
+	} cases[] = {
+		{ "/bin/false root", NULL }, /* is not run */
+		{ "/nonexistent/s root",
+		    "/c: notify: /nonexistent/s: No such file or directory; "
+		    "correct the path of the program" },
+		{ "/etc", "/c: notify: /etc: not a program that uid " },
+	};
+
+	(void)unused;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct heard h = { .n = 0 };
+		struct config *c;
+		char text[160];
+		int n = snprintf(text, sizeof(text), "[agent]\nnotify = %s\n",
+		    cases[i].notify);
+
+		put("c", 0640, text, (size_t)n);
+		c = config_load(path_of("c"), hear, &h);
+		assert_non_null(c);
+		assert_int_equal(config_check_files(c, hear, &h),
+		    cases[i].says != NULL ? 1 : 0);
+		if (cases[i].says != NULL &&
+		    strstr(h.d[0].text, cases[i].says) == NULL)
+			fail_msg("%s", h.d[0].text);
+		config_unref(&c);
+	}
+}
+
 #define KEYS "tests/unit/data/keys/rfc7515-a2.key.pem"
 
 static EVP_PKEY *
@@ -650,6 +683,7 @@ main(void)
 		cmocka_unit_test(checks_files),
 		cmocka_unit_test(checks_ca_files),
 		cmocka_unit_test(checks_programs),
+		cmocka_unit_test(checks_the_program_to_notify),
 		cmocka_unit_test(checks_certificates),
 		cmocka_unit_test(checks_the_end_of_secrets),
 		cmocka_unit_test(checks_federated_tokens),
