@@ -13,7 +13,6 @@
 #include <cmocka.h>
 #include <event2/event.h>
 
-#include "clock.h"
 #include "log.h"
 #include "notify.h"
 
@@ -247,6 +246,5 @@ main(void)
 	};
 
 	log_open("test", true);
-	clock_start();
 	return cmocka_run_group_tests_name("notify", tests, set_up, tear_down);
 }
