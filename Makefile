@@ -5,6 +5,8 @@
 #   make demo       relay one message end to end on loopback (root)
 #   make lint       formatting, static analysis, man pages
 #   make sanitize   unit tests and short fuzz runs under ASan and UBSan
+#   make check-sanitized, make check-valgrind
+#                   the system tests with programs that are watched (root)
 #   make fuzz       every fuzzer for FUZZ_SECONDS
 #   make faults     kill, starve and flood it: docs/RELIABILITY.md (root)
 #   make bench      the benchmarks of docs/PERFORMANCE.md (root)
@@ -265,17 +267,34 @@ format:
 SANFLAGS = -fsanitize=address,undefined -fno-sanitize-recover=all \
 	  -fno-omit-frame-pointer
 
+SANITIZED = BUILD=$(BUILD)/sanitize SAN="$(SANFLAGS)" HARD= LDHARD= \
+	  CFLAGS="-O1 -g"
+
 sanitize:
-	$(MAKE) BUILD=$(BUILD)/sanitize SAN="$(SANFLAGS)" HARD= LDHARD= \
-	    CFLAGS="-O1 -g" all check-unit
+	$(MAKE) $(SANITIZED) all check-unit
 	$(MAKE) fuzz FUZZ_SECONDS=5
 
-# For the system tests: Dovecot itself is not instrumented.
+# For the system tests: Postfix and Dovecot themselves are not instrumented.
 sanitized-modules:
-	$(MAKE) BUILD=$(BUILD)/sanitize SAN="$(SANFLAGS)" HARD= LDHARD= \
-	    CFLAGS="-O1 -g" modules
+	$(MAKE) $(SANITIZED) modules
 
-modules: $(DOVECOT:%=$(BUILD)/dovecot/%)
+modules: $(BUILD)/libxoauth2.so $(DOVECOT:%=$(BUILD)/dovecot/%)
+
+# The system tests with an agent, a command and hosts that are instrumented:
+# all of them, or those that SANITIZED_TESTS names.
+check-sanitized: all sanitized-modules sanitized-threads
+	$(MAKE) $(SANITIZED) all hosts
+	BUILD=$(abspath $(BUILD)/sanitize) PLUGINS=$(abspath $(BUILD)) \
+	    tests/system/run $(SANITIZED_TESTS)
+
+# Those that make the agent and the command do most, with both run by valgrind.
+VALGRIND = valgrind -q --error-exitcode=9 --leak-check=full \
+	  --errors-for-leak-kinds=definite --show-leak-kinds=definite
+VALGRIND_TESTS ?= test_agent.py test_commands.py test_grants.py test_sealed.py \
+	  test_socketmap.py
+check-valgrind: all hosts
+	BUILD=$(abspath $(BUILD)) WRAPPER="$(VALGRIND)" \
+	    tests/system/run $(VALGRIND_TESTS)
 
 # For the system tests: what a program's threads may use at the same time.
 sanitized-threads:
@@ -367,6 +386,7 @@ clean:
 
 .PHONY: all check check-unit check-abi check-layers check-system hosts fuzzers \
 	demo lint analyze format sanitize sanitized-modules modules \
+	check-sanitized check-valgrind \
 	sanitized-threads threads fuzz bench faults \
 	install clean
 .SECONDARY:

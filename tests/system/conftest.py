@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from lab import watched
 from lab.dovecots import Dovecots
 from lab.lab import Lab
 from lab.ledger import Ledger
@@ -11,8 +12,21 @@ from lab.ledger import Ledger
 TAIL = 3000
 
 
-def pytest_configure():
+def pytest_configure(config):
     assert os.geteuid() == 0, "the system tests must run as root"
+    config.reports = watched.Reports()
+
+
+def pytest_unconfigure(config):
+    config.reports.close()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_reported(request):
+    """By what watches the programs, until all of a module's have ended."""
+    yield
+    found = request.config.reports.new()
+    assert not found, found
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ def test_fifty_processes_one_request(lab):
     done = subprocess.run(
         [BUILD / "tests/system/hosts/herd", str(HERD), ACCOUNT, "mailtoken:"],
         env=client_environment(MAILTOKEN_SOCKET=str(lab.socket),
-                               SASL_PATH=str(lab.plugins())),
+                               SASL_PATH=str(lab.plugins(BUILD))),
         capture_output=True, text=True, timeout=90)
     assert f"ok={HERD} fail=0" in done.stdout, done.stdout + done.stderr
     assert done.returncode == 0

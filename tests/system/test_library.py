@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from lab.agent import BUILD, client_environment
+from lab.agent import BUILD, PLUGINS, client_environment
 from lab.askers import Hanging
 from lab.fnv import fnv
+from lab.watched import unwatched
 
 ROOT = Path(__file__).parents[2]
 HOST = "tests/system/hosts/libraryhost"
@@ -169,6 +170,7 @@ def test_fork_with_a_handle(host, world):
     assert lines[1] == lines[4]
 
 
+@unwatched
 @pytest.mark.parametrize("options", [
     ("-f", "-m", "OAUTHBEARER", "-r", "no"), ("-n", "4", "-i", "10")])
 def test_memory(world, options):
@@ -181,7 +183,7 @@ def test_memory(world, options):
 
 def test_threads(world):
     """A handle for each, under ThreadSanitizer."""
-    done = run(BUILD / "threads", "-n", THREADS, "-i", ROUNDS, world.socket,
+    done = run(PLUGINS / "threads", "-n", THREADS, "-i", ROUNDS, world.socket,
                USER)
     assert done.returncode == 0 and not done.stderr, done.stderr
     assert done.stdout == f"ok {THREADS * ROUNDS} of {THREADS * ROUNDS}\n"
@@ -193,7 +195,7 @@ def installed(world):
     root = world.directory / "installed"
     # The programs' tree is only read: others test with it meanwhile.
     build = world.directory / "build"
-    shutil.copytree(BUILD, build, ignore=shutil.ignore_patterns(
+    shutil.copytree(PLUGINS, build, ignore=shutil.ignore_patterns(
         "sanitize", "fuzz", "threads", "tests"))
     subprocess.run(
         ["make", "-s", "-C", ROOT, f"BUILD={build}", f"DESTDIR={root}",

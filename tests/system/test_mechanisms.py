@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lab import clients, imap
-from lab.agent import BUILD, client_environment
+from lab.agent import BUILD, PLUGINS, client_environment
 from lab.clients import USER, Clients
 from lab.ports import free_port
 from lab.process import Process
@@ -133,7 +133,7 @@ def debians(world):
     for place in (without, with_ours):
         shutil.copytree(clients.PLUGINS, place, ignore=lambda _, names: [
             n for n in names if "oauth2" in n])
-    shutil.copy(BUILD / "libxoauth2.so", with_ours)
+    shutil.copy(PLUGINS / "libxoauth2.so", with_ours)
     return without, with_ours
 
 

@@ -102,7 +102,7 @@ def login(lab, name: str) -> str:
     return subprocess.run(
         [BUILD / "tests/system/hosts/saslhost", "-a", name, "-u", name, "-w",
          "mailtoken:"], timeout=20, text=True, stdout=subprocess.PIPE,
-        env=client_environment(SASL_PATH=str(lab.plugins()),
+        env=client_environment(SASL_PATH=str(lab.plugins(BUILD)),
                                MAILTOKEN_SOCKET=str(lab.socket))).stdout
 
 

@@ -8,11 +8,12 @@ import signal
 import subprocess
 from pathlib import Path
 
-from . import sealed
+from . import sealed, watched
 from .process import Process
 from .wait import until
 
 BUILD = Path(os.environ.get("BUILD", Path(__file__).parents[3] / "build"))
+PLUGINS = Path(os.environ.get("PLUGINS", BUILD))     # see watched.py
 USER = "mailtoken"
 EX_OK, EX_USAGE, EX_TEMPFAIL, EX_NOPERM, EX_CONFIG = 0, 64, 75, 77, 78
 READY = "event=ready"
@@ -29,7 +30,9 @@ def ensure_user():
 
 def client_environment(**more) -> dict:
     """Nothing of the caller's that could lead to another agent."""
-    return {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "LC_ALL": "C"} | more
+    kept = {name: os.environ[name] for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS")
+            if name in os.environ}
+    return {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "LC_ALL": "C"} | kept | more
 
 
 class Agent:
@@ -55,7 +58,7 @@ class Agent:
             "user": USER,
         } | (agent or {})
         self.process = None
-        self.environment, self.wrapper = {}, []
+        self.environment, self.wrapper = {}, watched.wrapper()
         directory.mkdir(mode=0o755, exist_ok=True)
         self.state.mkdir(mode=0o700)
         shutil.chown(self.state, USER, USER)

@@ -8,10 +8,10 @@ import pytest
 
 from . import documented, front, idp, imap
 from .askers import Hanging, Slow
-from .agent import BUILD
+from .agent import PLUGINS
 from .lab import Lab
 
-MODULES = BUILD / "dovecot"
+MODULES = PLUGINS / "dovecot"
 PAGE_HOSTS = ("outlook.office365.com", "smtp.office365.com")
 
 

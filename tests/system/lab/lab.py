@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from . import ca, dovecot, fakesmtp, fault, idp, maildir, postfix, tenant
-from .agent import BUILD, Agent
+from .agent import PLUGINS, Agent
 from .wait import until
 
 DEBIAN_PLUGINS = ("libplain.so", "liblogin.so")
@@ -44,14 +44,16 @@ class Lab:
             self._ca = ca.make(self.directory / "ca")
         return self._ca
 
-    def plugins(self) -> Path:
-        """A plugin directory with ours and two of Debian's."""
-        if not self.sasl.exists():
-            self.sasl.mkdir(mode=0o755)
+    def plugins(self, build: Path = PLUGINS) -> Path:
+        """A plugin directory with ours and two of Debian's.  Our own hosts
+        take the one of their own build."""
+        made = self.sasl if build == PLUGINS else self.directory / "sasl-own"
+        if not made.exists():
+            made.mkdir(mode=0o755)
             for name in DEBIAN_PLUGINS:
-                shutil.copy(_debian_plugin_directory() / name, self.sasl)
-            shutil.copy(BUILD / "libxoauth2.so", self.sasl)
-        return self.sasl
+                shutil.copy(_debian_plugin_directory() / name, made)
+            shutil.copy(build / "libxoauth2.so", made)
+        return made
 
     def start_idp(self, **settings) -> idp.Provider:
         self.idp = idp.Provider(self.directory / "idp", self.ca, **settings)

@@ -1,0 +1,67 @@
+"""Programs that are watched: `make check-sanitized` runs an agent, a command
+and hosts that the sanitizers have instrumented, `make check-valgrind` runs
+agent and command by valgrind.
+
+Environment: PLUGINS is the build of what other programs load, where that is
+not BUILD; WRAPPER is what agent and command are run by."""
+
+import os
+import shlex
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+SANITIZED = "PLUGINS" in os.environ
+WRAPPER = shlex.split(os.environ.get("WRAPPER", ""))
+LEFT = 4000
+
+# What measures time or memory, or looks at the very file that runs.
+unwatched = pytest.mark.skipif(
+    SANITIZED or bool(WRAPPER), reason="not of a program that is watched")
+
+
+def options(reports: Path) -> dict:
+    """The environment of the programs: what they find goes there.  Who has
+    changed users may write it, too."""
+    if not SANITIZED:
+        return {}
+    return {
+        "ASAN_OPTIONS": f"detect_leaks=1:verify_asan_link_order=0:"
+                        f"log_path={reports}/asan",
+        "UBSAN_OPTIONS": f"print_stacktrace=1:log_path={reports}/ubsan"}
+
+
+def careless() -> dict:
+    """The environment of a host whose libraries lose something."""
+    kept = os.environ.get("ASAN_OPTIONS")
+    return {"ASAN_OPTIONS": f"{kept}:detect_leaks=0"} if kept else {}
+
+
+def wrapper() -> list:
+    """Of valgrind, with a file for each process."""
+    reports = os.environ.get("REPORTS")
+    return [*WRAPPER, f"--log-file={reports}/valgrind.%p"] if WRAPPER else []
+
+
+class Reports:
+    """One directory for each worker, and what has come there."""
+
+    def __init__(self):
+        self.directory = Path(tempfile.mkdtemp(prefix="mailtoken-reports-"))
+        self.directory.chmod(0o1777)
+        self.told = set()
+        os.environ |= options(self.directory) | {"REPORTS": str(self.directory)}
+
+    def new(self) -> str:
+        """What has been found since the last time; empty: nothing."""
+        text = ""
+        for path in sorted(self.directory.iterdir()):
+            if path.name not in self.told and path.stat().st_size > 0:
+                self.told.add(path.name)
+                text += f"{path.name}:\n{path.read_text(errors='replace')[:LEFT]}\n"
+        return text
+
+    def close(self):
+        shutil.rmtree(self.directory, ignore_errors=True)
