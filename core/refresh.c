@@ -179,7 +179,10 @@ answer_failed(const struct refresh *r, int64_t now, struct waiter *w)
 {
 	struct diag why = r->why;
 
-	if (is_transient(why.kind) && usable(r, now, 1)) {
+	/* A wrong clock looks like a certificate that must be replaced. */
+	if ((is_transient(why.kind) ||
+		(why.kind == DIAG_CONFIG && r->token.unsure)) &&
+	    usable(r, now, 1)) {
 		w->answer(w, &r->token, NULL);
 		return;
 	}

@@ -90,8 +90,8 @@ void refresh_wipe(struct refresh *r);
 
 /*
  * A token known from before (the store); *tok is taken over.  One of unknown
- * age is renewed before it is handed out, or handed out while the provider is
- * away.
+ * age is renewed before it is handed out; if that fails it is handed out as it
+ * is, until a server refuses it, unless somebody must log in.
  */
 void refresh_load(struct refresh *r, struct refresh_token *tok);
 /* The same token, but its age has been judged again; tok->value is not read. */

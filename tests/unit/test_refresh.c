@@ -621,6 +621,12 @@ unsure_token(void **unused)
 	assert_int_equal(a.generation, 1);
 	assert_false(ask(&r, T0 + 2 * S, &a));
 	assert_int_equal(a.generation, 1);
+	/* or whose certificate has expired, by the wrong clock, */
+	assert_true(refresh_tick(&r, T0 + 10 * S));
+	end_failed(&r, T0 + 11 * S, DIAG_CONFIG, 0);
+	assert_false(ask(&r, T0 + 12 * S, &a));
+	assert_int_equal(a.generation, 1);
+	refresh_forget_failure(&r);
 	/* but not if a person is needed, */
 	assert_true(refresh_tick(&r, T0 + 10 * S));
 	end_failed(&r, T0 + 11 * S, DIAG_REAUTH, 0);
