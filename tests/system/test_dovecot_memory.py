@@ -10,17 +10,20 @@ from pathlib import Path
 import pytest
 
 from lab import imap, mailbox
-from lab.agent import BUILD
+from lab.agent import PLUGINS
 from lab.dovecots import MODULES, name_of
 from test_dovecot_sessions import subjects
 from test_dovecot_submission import refused, send
 
 MESSAGES = 100
-SANITIZED = BUILD / "sanitize" / "dovecot"
+SANITIZED = PLUGINS / "sanitize" / "dovecot"
 LIBEXEC = "/usr/lib/dovecot"
 # Dovecot keeps its modules loaded then, so that reports can name functions.
 KEEP_MODULES = {"GDB": "1"}
-OURS = re.compile(r"mailtoken_|libauthdb_mailtoken")
+OURS = re.compile(r"mailtoken_|libauthdb_mailtoken"
+                  r"| (?:dovecot-plugin|core)/\w+\.c:|\((?:agent_settings|"
+                  r"mail_plugin|mechanism|submission_plugin|token_source|"
+                  r"exchange|wire|xoauth2|buf|secret|diag)\.c:")
 
 
 @pytest.fixture(scope="module")
