@@ -6,6 +6,7 @@
 #include "arc_key.h"
 #include "cleanup.h"
 #include "credential.h"
+#include "echo.h"
 
 void
 token_request_wipe(struct token_request *r)
@@ -141,12 +142,17 @@ token_request_answer(struct token_request *r, const struct http_answer *a,
 			   -1;
 	}
 	if (!is_identity(r))
-		return oauth2_parse_tokens(
-		    a->status, a->retry_after_s, a->body, a->len, ret, reterr);
+		return oauth2_parse_tokens(a->status, a->retry_after_s, a->body,
+			   a->len, ret, reterr) == 0 ?
+			   0 :
+			   echo_hide_request(&r->form, reterr);
 	if (a->status == 401 && r->identity.source == MANAGED_IDENTITY_ARC &&
 	    !r->challenged)
 		return meet_challenge(r, a->www_authenticate, reterr) < 0 ? -1 :
 									    1;
-	return managed_identity_parse(r->identity.source, a->status,
-	    a->retry_after_s, a->body, a->len, now_s, ret, reterr);
+	if (managed_identity_parse(r->identity.source, a->status,
+		a->retry_after_s, a->body, a->len, now_s, ret, reterr) == 0)
+		return 0;
+	echo_hide(&r->identity.header, reterr);
+	return -1;
 }

@@ -4,6 +4,7 @@
 #include "cli_login.h"
 #include "clock.h"
 #include "device.h"
+#include "echo.h"
 
 static int
 ask_for_code(struct login *l, struct device *d, struct diag *reterr)
@@ -23,8 +24,10 @@ ask_for_code(struct login *l, struct device *d, struct diag *reterr)
 		p, p->device_authorization, &request, &answer, reterr) < 0)
 		return -1;
 	return device_start(d, answer.status, answer.retry_after_s,
-	    answer.body.ptr, answer.body.len, l->account->insecure_http,
-	    clock_now_ms(), reterr);
+		   answer.body.ptr, answer.body.len, l->account->insecure_http,
+		   clock_now_ms(), reterr) == 0 ?
+		   0 :
+		   echo_hide_request(&request, reterr);
 }
 
 static void
@@ -55,12 +58,14 @@ poll_once(struct login *l, struct device *d, struct oauth2_tokens *ret,
 	    oauth2_device_code_request(&c.client, &d->code, &request, reterr) <
 		0)
 		return -1;
-	if (cli_provider_ask(p, p->token, &request, &answer, &why) == 0)
+	if (cli_provider_ask(p, p->token, &request, &answer, &why) == 0) {
 		device_answered(d, clock_now_ms(), answer.status,
 		    answer.retry_after_s, answer.body.ptr, answer.body.len,
 		    ret);
-	else
+		(void)echo_hide_request(&request, &d->why);
+	} else {
 		device_unanswered(d, clock_now_ms(), &why);
+	}
 	return 0;
 }
 

@@ -10,6 +10,7 @@
 
 #include "cli_redirect.h"
 #include "cli_store.h"
+#include "echo.h"
 #include "jwt.h"
 
 typedef int
@@ -60,7 +61,9 @@ login_redeem(struct login *l, const struct secret *code,
 	    cli_provider_ask(p, p->token, &request, &answer, reterr) < 0)
 		return -1;
 	return oauth2_parse_tokens(answer.status, answer.retry_after_s,
-	    answer.body.ptr, answer.body.len, ret, reterr);
+		   answer.body.ptr, answer.body.len, ret, reterr) == 0 ?
+		   0 :
+		   echo_hide_request(&request, reterr);
 }
 
 /*

@@ -9,6 +9,7 @@
 #include "cli_store.h"
 #include "cli_wait.h"
 #include "clock.h"
+#include "echo.h"
 #include "json.h"
 #include "renew.h"
 
@@ -123,7 +124,9 @@ revoke_token(struct cli_provider *p, const struct secret *token,
 		&c.client, token, hint, &request, reterr) < 0 ||
 	    cli_provider_ask(p, p->revocation, &request, &answer, reterr) < 0)
 		return -1;
-	return check_answer(&answer, reterr);
+	return check_answer(&answer, reterr) == 0 ?
+		   0 :
+		   echo_hide_request(&request, reterr);
 }
 
 /* The access token first: a provider may end all with the other. */
