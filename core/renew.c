@@ -94,17 +94,11 @@ save(struct renewal *r)
 		finish(r, &r->grant, NULL, NULL);
 }
 
-/* By the clock as it is set now: it may have been since we asked. */
-static int64_t
-asked_at(const struct renewal *r)
-{
-	return r->env->wall_s(r->asked_ms);
-}
-
 static void
 take_tokens(struct renewal *r, struct oauth2_tokens *t)
 {
-	int64_t at = asked_at(r);
+	/* The wall clock may have been set since we asked. */
+	int64_t at = r->env->wall_s(r->asked_ms);
 
 	if (!secret_empty(&t->refresh_token) &&
 	    r->account->grant == GRANT_REFRESH_TOKEN)
@@ -146,7 +140,8 @@ on_tokens(void *arg, const struct http_answer *a, const struct diag *why)
 	int rc;
 
 	r->call = NULL;
-	rc = token_request_answer(&r->request, a, why, asked_at(r), &t, &d);
+	rc = token_request_answer(
+	    &r->request, a, why, r->env->wall_s(r->asked_ms), &t, &d);
 	if (rc > 0) {
 		send_request(r);
 		return;
@@ -182,7 +177,7 @@ ask(struct renewal *r)
 
 	r->asked_ms = r->env->now_ms();
 	rc = token_request_init(&r->request, r->account, url, &r->secret,
-	    &r->grant.refresh_token, asked_at(r), &d);
+	    &r->grant.refresh_token, r->env->wall_s(r->asked_ms), &d);
 	secret_wipe(&r->secret);
 	if (rc < 0)
 		finish(r, NULL, NULL, &d);
