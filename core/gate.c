@@ -26,23 +26,26 @@ gate_is_busy(const struct gate *g, int64_t now)
 static bool
 may_probe(const struct gate *g, int64_t now, int64_t *ret)
 {
+	*ret = now;
 	if (g->in_flight == 0 && now >= g->probe_ms)
 		return true;
 	*ret = g->probe_ms > now ? g->probe_ms : now + AGAIN_MS;
 	return false;
 }
 
-/* After an outage all ask at one pace, whoever wants it. */
+/*
+ * After an outage all ask at one pace, whoever wants it; some can wait for
+ * their turn.
+ */
 static bool
-take_slot(struct gate *g, int64_t now, int64_t *ret)
+take_slot(struct gate *g, int64_t now, int64_t wait, int64_t *ret)
 {
 	int64_t apart =
 	    g->accounts > 0 ? GATE_HURRY_MS / (int64_t)g->accounts : 0;
 
-	if (now < g->slot_ms) {
-		*ret = g->slot_ms;
+	*ret = now < g->slot_ms ? g->slot_ms : now;
+	if (*ret > now + wait)
 		return false;
-	}
 	if (apart > GATE_SLOT_MAX_MS)
 		apart = GATE_SLOT_MAX_MS;
 	/* What nobody took a moment ago is not lost. */
@@ -57,7 +60,8 @@ gate_admits_asker(struct gate *g, int64_t now, int64_t *ret)
 {
 	if (gate_is_down(g))
 		return may_probe(g, now, ret);
-	return !gate_is_busy(g, now) || take_slot(g, now, ret);
+	*ret = now;
+	return !gate_is_busy(g, now) || take_slot(g, now, GATE_WAIT_MS, ret);
 }
 
 bool
@@ -65,11 +69,13 @@ gate_admits(struct gate *g, int64_t now, int64_t *ret)
 {
 	size_t max = g->proven ? GATE_UP_MAX : GATE_NEW_MAX;
 
-	if (!gate_is_down(g) && g->in_flight >= max) {
+	if (gate_is_down(g))
+		return may_probe(g, now, ret);
+	if (g->in_flight >= max) {
 		*ret = now + AGAIN_MS;
 		return false;
 	}
-	return gate_admits_asker(g, now, ret);
+	return !gate_is_busy(g, now) || take_slot(g, now, 0, ret);
 }
 
 void

@@ -24,7 +24,8 @@
 #define GATE_PROBE_MAX_MS (30 * 1000) /* or later, the longer it lasts */
 #define GATE_SPREAD_MS	  (10 * 60 * 1000) /* after DOWN, for who has a token */
 #define GATE_HURRY_MS	  (5 * 60 * 1000)  /* for all who have none */
-#define GATE_SLOT_MAX_MS  500		   /* between two, if there are few */
+#define GATE_SLOT_MAX_MS  300		   /* between two, if there are few */
+#define GATE_WAIT_MS	  (6 * 1000)	   /* for one's turn, who asks */
 
 struct gate {
 	size_t accounts; /* that share it: the owner counts */
@@ -54,7 +55,10 @@ bool gate_is_busy(const struct gate *g, int64_t now);
  * makes sense to come again; come a little later still, each at random.
  */
 bool gate_admits(struct gate *g, int64_t now, int64_t *ret);
-/* The same where somebody waits: only DOWN and its end hold it up. */
+/*
+ * The same where somebody waits: only DOWN and its end hold it up.  If true,
+ * *ret is when, now or a little later: that turn is taken.
+ */
 bool gate_admits_asker(struct gate *g, int64_t now, int64_t *ret);
 
 void gate_started(struct gate *g);

@@ -181,6 +181,10 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	if (l->turn_ms != 0 && now >= l->turn_ms) {
+		l->turn_ms = 0;
+		begin(l, true);
+	}
 	if (l->pool->quiet)
 		return;
 	announce_expiry(l);
@@ -205,6 +209,8 @@ arm(struct live *l)
 		due = now + SAVE_AGAIN_MS;
 	if (due < l->not_before_ms)
 		due = l->not_before_ms;
+	if (l->turn_ms != 0)
+		due = l->turn_ms;
 	if (due > now + TIMER_MAX_MS)
 		due = now + TIMER_MAX_MS;
 	due = due > now ? due - now : 0;
@@ -321,13 +327,16 @@ live_adopt(struct live *l, struct config *c, const struct account *account)
 void
 live_want(struct live *l, struct waiter *w)
 {
-	int64_t now = clock_now_ms();
+	int64_t now = clock_now_ms(), turn_ms;
 
 	pace_look(l, now);
-	pace_asker(l, now);
+	turn_ms = pace_asker(l, now);
 	if (!refresh_want(&l->refresh, now, w))
 		return;
-	begin(l, true);
+	if (turn_ms > now)
+		l->turn_ms = turn_ms;
+	else
+		begin(l, true);
 	arm(l);
 }
 

@@ -47,6 +47,7 @@ struct live {
 	struct shared_gate *gate;  /* of its token endpoint; NULL: none */
 	struct shared_gate *asked; /* where the renewal is under way */
 	int64_t spread_ms;	   /* the outage after which it was spread */
+	int64_t turn_ms; /* when the renewal that is due may begin; 0: none is */
 	enum diag_kind logged; /* the last verdict that was logged */
 	struct notified notified;
 	struct account_metrics metrics;

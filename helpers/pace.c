@@ -115,22 +115,23 @@ pace_ahead(struct live *l, int64_t now)
 	return false;
 }
 
-void
+int64_t
 pace_asker(struct live *l, int64_t now)
 {
 	struct diag why = DIAG_INIT;
-	int64_t again;
+	int64_t at = now;
 
 	if (l->gate == NULL || !refresh_would_start(&l->refresh, now) ||
-	    gate_admits_asker(&l->gate->gate, now, &again))
-		return;
+	    gate_admits_asker(&l->gate->gate, now, &at))
+		return at;
 	(void)diag_set(&why, DIAG_RETRY, "%s %s", l->gate->url,
 	    gate_is_down(&l->gate->gate) ?
 		"fails for all accounts at present, as the log of mailtokend "
 		"has it; it is tried again and again" :
 		"is back after an outage; the accounts have their turn one "
 		"after another");
-	refresh_away(&l->refresh, again, &why);
+	refresh_away(&l->refresh, at, &why);
+	return at;
 }
 
 int64_t

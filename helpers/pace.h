@@ -25,10 +25,10 @@ void pace_look(struct live *l, int64_t now);
  */
 bool pace_ahead(struct live *l, int64_t now);
 /*
- * Somebody asks.  If that would start a renewal, and must not, then the
- * account is as if that had failed.
+ * Somebody asks: if that starts a renewal, then not before what this returns.
+ * If it must not start any, then the account is as if that had failed.
  */
-void pace_asker(struct live *l, int64_t now);
+int64_t pace_asker(struct live *l, int64_t now);
 /* When to wake for what is due then: earlier, to look. */
 int64_t pace_due(struct live *l, int64_t now, int64_t due_ms);
 
