@@ -22,6 +22,7 @@
 
 #define LOCK_TRIES   50 /* of LOCK_POLL_MS */
 #define LOCK_POLL_MS 100
+#define AGAIN	     (-1)	 /* no exit code */
 #define GROUP	     "mailtoken" /* that a new configuration belongs to */
 
 /* The configuration as it is; st and text stay empty if there is none. */
@@ -37,6 +38,7 @@ original_close(struct original *o)
 {
 	if (o->fd >= 0)
 		(void)close(o->fd);
+	o->fd = -1;
 	buf_wipe(&o->text);
 }
 
@@ -191,7 +193,7 @@ say_next(const struct account *a)
 		cli_say("next: mailtoken test %s", a->name);
 }
 
-/* Under the file's lock. */
+/* Under the file's lock.  AGAIN: there was none, and now there is. */
 static int
 add_to(struct cli *c, struct original *o, const struct section *s, bool dry)
 {
@@ -217,7 +219,25 @@ add_to(struct cli *c, struct original *o, const struct section *s, bool dry)
 	}
 	if (dry)
 		return EX_OK;
-	return write_new(c, o, &text, &d) < 0 ? cli_fail(&d) : EX_OK;
+	if (write_new(c, o, &text, &d) == 0)
+		return EX_OK;
+	return o->fd < 0 && access(o->path, F_OK) == 0 ? AGAIN : cli_fail(&d);
+}
+
+/* Two may be the first to add: nothing of the other's is overwritten. */
+static int
+add(struct cli *c, struct original *o, const struct section *s, bool dry)
+{
+	int rc = add_to(c, o, s, dry);
+
+	if (rc != AGAIN)
+		return rc;
+	original_close(o);
+	rc = add_to(c, o, s, dry);
+	if (rc != AGAIN)
+		return rc;
+	cli_say("%s: somebody makes and removes it: try again", o->path);
+	return EX_TEMPFAIL;
 }
 
 static int
@@ -322,7 +342,7 @@ cmd_add(struct cli *c, int argc, char *argv[])
 	if (rc == EX_OK)
 		rc = ask_all(c, &s);
 	if (rc == EX_OK)
-		rc = add_to(c, &o, &s, dry);
+		rc = add(c, &o, &s, dry);
 	original_close(&o);
 	if (rc == EX_OK && dry)
 		rc = print_section(&s);
