@@ -82,9 +82,12 @@ state_dir_failed(const char *dir, uid_t uid, gid_t gid, const char *name,
 		return diag_set(reterr, DIAG_CONFIG,
 		    "%s/%s: is a symbolic link; put the file itself there", dir,
 		    name);
+	case EISDIR:
+		return diag_set(reterr, DIAG_CONFIG,
+		    "%s/%s: cannot %s: %s; move it away", dir, name, doing,
+		    strerror(e));
 	case ENOENT:
 	case ENOTDIR:
-	case EISDIR:
 		return diag_set(reterr, DIAG_CONFIG, "%s/%s: cannot %s: %s",
 		    dir, name, doing, strerror(e));
 	case ENOSPC:
