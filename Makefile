@@ -321,6 +321,13 @@ fuzz:
 	    sed -n 's/^stat::number_of_executed_units: */    runs: /p' \
 	        $(BUILD)/fuzz/$$f.log; done
 
+# Which lines the corpora reach; needs the package llvm.
+fuzz-coverage:
+	$(MAKE) BUILD=$(BUILD)/coverage CC=clang HARD= LDHARD= CFLAGS="-O1 -g" \
+	    SAN="-fsanitize=fuzzer-no-link -fprofile-instr-generate -fcoverage-mapping" \
+	    fuzzers
+	@tests/fuzz/coverage $(BUILD)/coverage
+
 $(FUZZERS): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libcore.a
 	$(LINK) -fsanitize=fuzzer -o $@ $^ $(shell $(PKG) --libs $(LIBS_CORE))
 
@@ -387,7 +394,7 @@ clean:
 .PHONY: all check check-unit check-abi check-layers check-system hosts fuzzers \
 	demo lint analyze format sanitize sanitized-modules modules \
 	check-sanitized check-valgrind \
-	sanitized-threads threads fuzz bench faults \
+	sanitized-threads threads fuzz fuzz-coverage bench faults \
 	install clean
 .SECONDARY:
 -include $(wildcard $(BUILD)/*/*.d $(BUILD)/*/*/*.d $(BUILD)/*/*/*/*.d)
