@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "cleanup.h"
 #include "http_failure.h"
@@ -13,6 +14,7 @@
 #define CONNECT_MAX_MS	  10000
 #define HOST_CONNECTIONS  8
 #define TOTAL_CONNECTIONS 64
+#define KEPT_MAX_MS	  120000 /* libcurl keeps nothing idle for longer */
 #define RETRY_AFTER_MAX_S 3600
 #define GRACE_MS	  250 /* for libcurl to end a call by its own clock */
 
@@ -21,6 +23,7 @@ struct http {
 	CURLM *multi;
 	struct event *timer; /* libcurl's */
 	struct http_call *calls;
+	int64_t fresh_until_ms; /* by now_ms(): connections are not reused */
 };
 
 struct http_call {
@@ -210,6 +213,22 @@ watch_time(CURLM *multi, long timeout_ms, void *arg)
 				evtimer_add(h->timer, &tv);
 }
 
+/* As libcurl's. */
+static int64_t
+now_ms(void)
+{
+	struct timespec ts = { 0, 0 };
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+void
+http_woke(struct http *h)
+{
+	h->fresh_until_ms = now_ms() + KEPT_MAX_MS;
+}
+
 struct http *
 http_new(struct event_base *base, struct diag *reterr)
 {
@@ -341,6 +360,8 @@ set_options(struct http_call *c, const struct http_request *req)
 	SET(CURLOPT_TIMEOUT_MS, (long)req->timeout_ms);
 	SET(CURLOPT_USERAGENT, "mailtoken/" MAILTOKEN_VERSION);
 	SET(CURLOPT_HTTPHEADER, c->headers);
+	if (now_ms() < c->http->fresh_until_ms)
+		SET(CURLOPT_FRESH_CONNECT, 1L);
 	if (req->once) { /* on a connection of its own it is never resent */
 		SET(CURLOPT_FRESH_CONNECT, 1L);
 		SET(CURLOPT_FORBID_REUSE, 1L);

@@ -68,6 +68,11 @@ void http_free(struct http **h);
 /* NULL with *reterr (CONFIG, NOMEM): then done() is not called. */
 struct http_call *http_start(struct http *h, const struct http_request *req,
 	http_done *done, void *arg, struct diag *reterr);
+/*
+ * The host was suspended, which nobody told to those who kept a connection
+ * with us, and libcurl's clock stood still: none of these is used again.
+ */
+void http_woke(struct http *h);
 /* Drops a call: done() will not be called.  Sets *c to NULL; NULL is fine. */
 void http_cancel(struct http_call **c);
 

@@ -16,11 +16,13 @@ struct accounts {
 };
 
 static void
-on_clock(void *arg, bool stepped)
+on_clock(void *arg, bool stepped, bool woke)
 {
 	struct accounts *a = arg;
 	struct live *l, *next;
 
+	if (woke)
+		http_woke(a->pool.env->http);
 	HASH_ITER(hh, a->by_name, l, next)
 	{
 		live_clock_set(l, stepped);

@@ -31,6 +31,14 @@ clock_now_s(void)
 	return clock_wall_ms() / 1000;
 }
 
+int64_t
+clock_slept_ms(void)
+{
+	int64_t awake = read_ms(CLOCK_MONOTONIC);
+
+	return clock_now_ms() - awake;
+}
+
 /* How far the wall clock is ahead; the kernel slews both alike. */
 static int64_t
 ahead_ms(void)

@@ -14,6 +14,8 @@
 int64_t clock_now_ms(void);	/* never steps */
 int64_t clock_wall_ms(void);	/* Unix time */
 int64_t clock_now_s(void);	/* the same in seconds */
+/* How long the host has been suspended since it started. */
+int64_t clock_slept_ms(void);
 
 /*
  * The Unix time of an instant of clock_now_ms(); never below 0.  The same

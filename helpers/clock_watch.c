@@ -16,9 +16,9 @@
 #define LOOK_AT_S 60	     /* where the kernel does not tell */
 
 struct clock_watch {
-	void (*seen)(void *arg, bool stepped);
+	clock_seen *seen;
 	void *arg;
-	int64_t ahead_ms; /* of the wall clock, as last seen */
+	int64_t ahead_ms, slept_ms; /* as last seen */
 	int fd;
 	struct event *event;
 };
@@ -44,16 +44,17 @@ set_timer(int fd)
 	       errno == ECANCELED;
 }
 
+/* A second or more since *was. */
 static bool
-look(struct clock_watch *w)
+look(int64_t *was, int64_t is, const char *event)
 {
-	int64_t is = ahead_ms(), by = is - w->ahead_ms;
+	int64_t by = is - *was;
 	struct log_line l;
 
 	if (by > -STEP_MS && by < STEP_MS)
 		return false;
-	w->ahead_ms = is;
-	l = log_event(LOG_NOTICE, "clock-stepped");
+	*was = is;
+	l = log_event(LOG_NOTICE, event);
 	log_int(&l, "seconds", by / 1000);
 	log_send(&l);
 	return true;
@@ -64,12 +65,15 @@ on_leap(evutil_socket_t fd, short what, void *arg)
 {
 	struct clock_watch *w = arg;
 	uint64_t ticks;
+	bool stepped, woke;
 
 	(void)what;
 	if (fd >= 0 && read(fd, &ticks, sizeof(ticks)) < 0 &&
 	    (errno != ECANCELED || !set_timer(fd)))
 		return;
-	w->seen(w->arg, look(w));
+	stepped = look(&w->ahead_ms, ahead_ms(), "clock-stepped");
+	woke = look(&w->slept_ms, clock_slept_ms(), "woke-up");
+	w->seen(w->arg, stepped, woke);
 }
 
 /* Not told by the kernel: look from time to time. */
@@ -93,16 +97,17 @@ listen_to(struct clock_watch *w, struct event_base *base)
 }
 
 struct clock_watch *
-clock_watch_new(
-    struct event_base *base, void (*seen)(void *arg, bool stepped), void *arg)
+clock_watch_new(struct event_base *base, clock_seen *seen, void *arg)
 {
 	struct clock_watch *w = calloc(1, sizeof(*w));
 
 	if (w == NULL)
 		return NULL;
-	*w = (struct clock_watch){
-		.seen = seen, .arg = arg, .ahead_ms = ahead_ms(), .fd = -1
-	};
+	*w = (struct clock_watch){ .seen = seen,
+		.arg = arg,
+		.ahead_ms = ahead_ms(),
+		.slept_ms = clock_slept_ms(),
+		.fd = -1 };
 	if (!listen_to(w, base))
 		clock_watch_free(&w);
 	return w;

@@ -11,11 +11,13 @@ struct clock_watch;
 struct event_base;
 
 /*
- * seen() hears whether the wall clock is another one now, by a second or
- * more, which is logged; else only the host may have slept.  NULL: no memory.
+ * seen() hears whether the wall clock is another one now, and whether the host
+ * was suspended, by a second or more, which is logged; or neither.  NULL: no
+ * memory.
  */
-struct clock_watch *clock_watch_new(struct event_base *base,
-    void (*seen)(void *arg, bool stepped), void *arg);
+typedef void clock_seen(void *arg, bool stepped, bool woke);
+struct clock_watch *clock_watch_new(
+    struct event_base *base, clock_seen *seen, void *arg);
 /* Sets *w to NULL; NULL is fine. */
 void clock_watch_free(struct clock_watch **w);
 

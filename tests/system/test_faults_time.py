@@ -330,6 +330,10 @@ def test_suspended(world, ledger):
             until(lambda: h.endpoint.count == before + 1, 10,
                   "a renewal at once")
             until(lambda: status(h)["state"] == "ok", 10, "its end")
+        h.endpoint.mode = "fresh"       # nobody is there any more
+        for _ in range(number):
+            h.clock.sleep(8 * HOUR)
+            assert token(h) == h.endpoint.access_tokens[-1]
         old = token(h)
         h.endpoint.mode = "500"
         h.clock.sleep(8 * HOUR)
@@ -338,10 +342,13 @@ def test_suspended(world, ledger):
         h.agent.do("refresh", ACCOUNT)
         assert token(h) not in (old, "")
         assert not h.agent.events("clock-stepped")
+        assert {e["seconds"] for e in h.agent.events("woke-up")} == {"28800"}
     ledger.row("the host is suspended for 8 hours, and the token expires",
                number, "the first who asks is given a new one")
     ledger.row("the same, and nobody asks", number,
                "renewed as soon as the host is awake")
+    ledger.row("the same, and nothing comes back on connections from before",
+               number, "a new token at once, on a new connection")
     ledger.row("the same, and the provider is away", 1,
                "whoever asks is told to try later, and never given the "
                "expired token")

@@ -374,7 +374,8 @@ says_who_refused(void **state)
 
 /*
  * libcurl sends a request again if the connection that it kept turns out to
- * be dead: a one-time refresh token must not go out twice.
+ * be dead: a one-time refresh token must not go out twice.  Nor does it use
+ * one from before a suspension.
  */
 static void
 sends_once(void **state)
@@ -392,17 +393,19 @@ sends_once(void **state)
 	(void)snprintf(closes, sizeof(closes), "http://127.0.0.1:%u/close",
 	    lab->server.port);
 	lab->server.keep = 1;
-	for (int once = 0; once < 2; once++) {
+	for (int i = 0; i < 3; i++) {
 		q.url = kept;
 		q.once = false;
 		run(lab, &q, &r);
 		assert_int_equal(r.status, 200);
 		lab->server.requests = 0;
 		q.url = closes;
-		q.once = once;
+		q.once = i == 1;
+		if (i == 2)
+			http_woke(lab->http);
 		run(lab, &q, &r);
 		assert_int_equal(r.why.kind, DIAG_RETRY);
-		assert_int_equal(lab->server.requests, once ? 1 : 2);
+		assert_int_equal(lab->server.requests, i == 0 ? 2 : 1);
 	}
 }
 

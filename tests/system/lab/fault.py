@@ -13,6 +13,8 @@ agent's accounts can each have a different trouble:
     big         200 and 10 MB of JSON
     truncated   200 and the first half of an answer
     close       the connection is closed after the request
+    fresh       as rotate; what comes on a connection that has served a
+                request before is never answered
     NAME        a row of tests/unit/data/entra-answers.jsonl
 """
 
@@ -102,6 +104,10 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *args):
         pass
 
+    def setup(self):
+        super().setup()
+        self.served = False
+
     def do_POST(self):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         endpoint = self.owner.endpoints.get(self.path)
@@ -129,10 +135,11 @@ class _Handler(BaseHTTPRequestHandler):
                 self.connection.shutdown(socket.SHUT_RDWR)
 
     def _token(self, endpoint: Endpoint, form: dict):
-        mode = endpoint.mode
-        if mode in ("ok", "rotate"):
+        mode, again = endpoint.mode, self.served
+        self.served = True
+        if mode in ("ok", "rotate") or mode == "fresh" and not again:
             self._good(endpoint, form)
-        elif mode == "hang":
+        elif mode in ("hang", "fresh"):
             self._hang()
         elif mode == "close":
             pass                # do_POST does it, when all is counted
@@ -177,11 +184,11 @@ class _Handler(BaseHTTPRequestHandler):
                     "at-" + secrets.token_urlsafe(60))
                 endpoint.access_tokens.append(answer["access_token"])
                 endpoint.secrets.append(answer["access_token"])
-                if endpoint.mode == "rotate":
+                if endpoint.mode in ("rotate", "fresh"):
                     endpoint.refresh_token = secrets.token_urlsafe(32)
                     endpoint.secrets.append(endpoint.refresh_token)
                     answer["refresh_token"] = endpoint.refresh_token
-            elif endpoint.mode == "rotate":
+            elif endpoint.mode in ("rotate", "fresh"):
                 endpoint.alive = False
         if good:
             more = f", {endpoint.said}" if endpoint.said else ""
