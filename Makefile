@@ -154,6 +154,7 @@ $(BUILD)/tests/unit/test_heap: $(BUILD)/helpers/heap.o
 $(BUILD)/tests/unit/test_log: $(BUILD)/helpers/log.o
 $(BUILD)/tests/unit/test_lease: $(BUILD)/helpers/lease.o
 $(BUILD)/tests/unit/test_ration: $(BUILD)/helpers/ration.o
+$(BUILD)/tests/unit/test_known: $(addprefix $(BUILD)/helpers/,known.o peer.o)
 $(BUILD)/tests/unit/test_expiry: $(BUILD)/helpers/expiry.o $(BUILD)/helpers/log.o
 $(BUILD)/tests/unit/test_notify: $(addprefix $(BUILD)/helpers/,notify.o log.o clock.o)
 $(UNIT): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libcore.a
