@@ -150,8 +150,8 @@ ops_run(struct session *s, const struct wire_msg *msg)
 	if (ops[op].admin_only && !peer_is_ours(&s->peer) &&
 	    !peer_allowed(s->fd, &s->peer, &s->server->config->admin)) {
 		(void)diag_set(&d, DIAG_DENIED,
-		    "uid %u may not %s: run it as root, or add the user to "
-		    "'admin' in %s",
+		    "uid %u may not ask for %s: run it as root, or add the "
+		    "user to 'admin' in %s",
 		    (unsigned)s->peer.uid, s->what.op, s->server->config->path);
 		fail(s, &d);
 		return;
