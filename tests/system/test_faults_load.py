@@ -6,13 +6,14 @@ agent's memory and descriptors stay bounded, and are given back; so does its log
 
 import os
 import re
+import signal
 import subprocess
 import threading
 import time
 
 import pytest
 
-from lab.agent import BUILD
+from lab.agent import BUILD, client_environment
 from lab.ledger import times
 from lab.lab import ACCOUNT
 from lab.wait import until
@@ -24,6 +25,8 @@ OTHER = "other@contoso.example"
 FILL = 2000             # accounts, for a large status
 CONNECTIONS = 1024      # the default of max_connections
 GIVE_UP_US = 10_000_000
+LATE_MS = 2000          # the plugin ends so soon after that
+BACKLOG = 1024          # of the socket
 MEMORY_KB = 60 << 10    # more than before, at most
 STRANGE_LINES = 20      # at once; then one in a second
 
@@ -124,6 +127,7 @@ class World:
                       give=endpoint.refresh_token)
         self.agent.start()
         self.agent.do("token", ACCOUNT)
+        self.lab = lab
         self.sockets = {GET: lab.socket, KEY: lookups}
         self.requests = {}
         for name, text in (
@@ -188,7 +192,7 @@ def test_others_are_served(world, ledger, name):
         try:
             until(lambda: peak.descriptors > before + 3 or
                   worked(agent) > ticks + 5, 20, "a crowd")
-            seen = world.good(to, times(150, 1500))
+            seen = world.good(to, times(40, 1000))
             assert agent.do("status", ACCOUNT)      # and root
             assert crowd.poll() is None
         finally:
@@ -202,6 +206,44 @@ def test_others_are_served(world, ledger, name):
     world.figures.append(row(name, f"{tried:,}", seen, peak,
                              descriptors(agent)))
     ledger.row(name, tried, f"others are served, each of {seen['asked']:,} times")
+
+
+def waiting(path) -> int:
+    """Connections to the socket that have not been taken, and itself."""
+    with open("/proc/net/unix", encoding="utf-8") as file:
+        return sum(str(path) in line for line in file)
+
+
+def log_in(world, number: int) -> dict:
+    """By the plugin, so many at once."""
+    done = subprocess.run(
+        [HOSTS / "herd", str(number), ACCOUNT, "mailtoken:"], text=True,
+        env=client_environment(MAILTOKEN_SOCKET=str(world.lab.socket),
+                               SASL_PATH=str(world.lab.plugins(BUILD))),
+        capture_output=True, timeout=60)
+    return {key: int(value) for key, value in re.findall(
+        r"(\w+)=(\d+)", done.stdout.splitlines()[0])}
+
+
+def test_agent_hangs(world, ledger):
+    """There is not even room in its queue: connect(2) would wait, too."""
+    number = times(2, 100)
+    agent = world.agent
+    agent.process.signal(signal.SIGSTOP)
+    crowd = world.attack("many", GET, STRANGERS, 1, BACKLOG + 500, GET)
+    try:
+        until(lambda: waiting(world.lab.socket) >= BACKLOG, 30, "a full queue")
+        seen = log_in(world, number)
+    finally:
+        crowd.terminate()
+        crowd.communicate(timeout=30)
+        agent.process.signal(signal.SIGCONT)
+    assert seen["ok"] == 0 and seen["fail"] == number
+    assert seen["slowest_ms"] < GIVE_UP_US / 1000 + LATE_MS, seen
+    assert log_in(world, number)["ok"] == number
+    ledger.row("the agent hangs, and its queue is full", number,
+               "the login fails after 10 seconds; when the agent is back, all "
+               "are served", "nothing: Postfix tries again")
 
 
 def test_log(world, ledger):

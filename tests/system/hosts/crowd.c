@@ -201,10 +201,11 @@ run(uid_t uid, long end_ms)
 {
 	long drip_ms = now_ms();
 
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	(void)signal(SIGTERM, on_end);
 	if (setgid((gid_t)uid) < 0 || setuid(uid) < 0)
 		_exit(1);
+	/* It is forgotten when the uid changes. */
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	for (int i = 0; i < each; i++)
 		slot[i].fd = -1;
 	while (!ended && now_ms() < end_ms) {
@@ -258,11 +259,8 @@ end_one(pid_t pid)
 {
 	int status = 0;
 
-	if (pid <= 0)
-		return false;
-	(void)kill(pid, SIGTERM);
-	return waitpid(pid, &status, 0) == pid && WIFEXITED(status) &&
-	       WEXITSTATUS(status) == 0;
+	return pid > 0 && waitpid(pid, &status, 0) == pid &&
+	       WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
 int
@@ -288,6 +286,9 @@ main(int argc, char *argv[])
 	}
 	for (long end = now_ms() + seconds * 1000L; !ended && now_ms() < end;)
 		(void)poll(NULL, 0, 10);
+	for (int i = 0; i < uids; i++)
+		if (child[i] > 0)
+			(void)kill(child[i], SIGTERM);
 	for (int i = 0; i < uids; i++)
 		good = end_one(child[i]) && good;
 	printf("tried=%ld refused=%ld\n", counts->tried, counts->refused);
