@@ -12,6 +12,7 @@
 #include <uthash.h>
 
 #define LOOKUP_MAX (4 << 20) /* bytes of one passwd or group entry */
+#define NAME_PLAIN 32	     /* useradd(8) takes no longer ones */
 #define WORD_MAX   255
 
 struct rules_names {
@@ -63,6 +64,16 @@ lookup_once(bool group, const char *name, char *buf, size_t size, unsigned *ret)
 								      rc;
 }
 
+/* What is none is not quoted: it may be a secret in the wrong place. */
+static bool
+is_plain_name(const char *name)
+{
+	return strlen(name) <= NAME_PLAIN &&
+	       strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+			    "abcdefghijklmnopqrstuvwxyz0123456789.,_@\\$-") ==
+		   strlen(name);
+}
+
 static int
 lookup(bool group, const char *name, unsigned *ret, struct diag *reterr)
 {
@@ -81,7 +92,8 @@ lookup(bool group, const char *name, unsigned *ret, struct diag *reterr)
 		return diag_set(reterr, DIAG_CONFIG,
 		    "there is no %s '%s' on this host: create it or correct "
 		    "the name%s",
-		    group ? "group" : "user", name,
+		    group ? "group" : "user",
+		    is_plain_name(name) ? name : "***",
 		    strchr(name, ',') != NULL ?
 			" (names are separated by blanks, not commas)" :
 			"");
