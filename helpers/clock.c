@@ -2,6 +2,9 @@
 
 #include <time.h>
 
+/* Times are int64_t here, but those of the system and of libraries, too. */
+_Static_assert(sizeof(time_t) >= 8, "it must outlive 2038");
+
 #define SAME_MS 20 /* reading two clocks takes its time */
 
 static int64_t
