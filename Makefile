@@ -64,7 +64,7 @@ CORE	= $(CORE_PLUGIN) socketmap form json grant_type cloud provider \
 	  authorization arc_key managed_identity credential config_check \
 	  seal keyring fernet proxy_config import_file grant archive \
 	  sealed_grant state_dir store sealing refresh gate \
-	  http_failure http_url http token_request renew
+	  http_failure http_url http token_request renew renew_login
 
 LIBS_CORE   = libcurl json-c libevent libcrypto
 LIBS_AGENT  = $(LIBS_CORE) libsystemd
@@ -163,7 +163,7 @@ $(UNIT): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libcore.a
 # The calls that reach the disk fail or never return.
 $(BUILD)/tests/unit/test_store: TESTLINK = -Wl,--wrap=openat,--wrap=write,--wrap=fsync,--wrap=renameat,--wrap=fstatfs
 $(BUILD)/tests/unit/test_sealing: TESTLINK = -Wl,--wrap=openat,--wrap=write,--wrap=fsync,--wrap=renameat,--wrap=renameat2
-$(BUILD)/tests/unit/test_renew: TESTLINK = -Wl,--wrap=renameat
+$(BUILD)/tests/unit/test_renew: TESTLINK = -Wl,--wrap=renameat,--wrap=posix_fallocate
 # A kernel without pidfds.
 $(BUILD)/tests/unit/test_command: TESTLINK = -Wl,--wrap=syscall
 # Every allocation of a plugin's code fails once.

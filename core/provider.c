@@ -42,17 +42,17 @@ static const struct preset {
 	    { 1U << GRANT_REFRESH_TOKEN | 1U << GRANT_CLIENT_CREDENTIALS |
 		    1U << GRANT_WORKLOAD_IDENTITY |
 		    1U << GRANT_MANAGED_IDENTITY,
-		false, 90, MICROSOFT_REVOKE },
+		false, 90, true, MICROSOFT_REVOKE },
 	    true, false, resolve_microsoft },
 	{ "outlook.com",
-	    { 1U << GRANT_REFRESH_TOKEN, false, 90, OUTLOOK_REVOKE }, false,
-	    false, resolve_outlook },
+	    { 1U << GRANT_REFRESH_TOKEN, false, 90, true, OUTLOOK_REVOKE },
+	    false, false, resolve_outlook },
 	{ "google",
 	    { 1U << GRANT_REFRESH_TOKEN | 1U << GRANT_JWT_BEARER, true, 180,
-		NULL },
+		true, NULL },
 	    false, false, resolve_google },
-	{ "custom", { (1U << GRANT__COUNT) - 1, false, 0, NULL }, false, true,
-	    resolve_custom },
+	{ "custom", { (1U << GRANT__COUNT) - 1, false, 0, false, NULL }, false,
+	    true, resolve_custom },
 };
 
 unsigned

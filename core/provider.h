@@ -31,6 +31,8 @@ struct provider_info {
 	bool needs_secret;	/* even for programs that cannot keep one */
 	int idle_days;		/* after which a refresh token that nobody uses
 				 * is dead; 0: not known */
+	bool keeps_used;	/* a refresh token is good after its use, too, and
+				 * after a newer one was given out */
 	const char *revoke_at;	/* where a person revokes a login, if there is no
 				 * revocation endpoint; NULL: not known */
 };

@@ -48,11 +48,18 @@ struct renewal {
 };
 
 static void
+unlock(struct renewal *r)
+{
+	store_unreserve(r->env->store, &r->lock, r->account->name);
+	store_unlock(&r->lock);
+}
+
+static void
 renewal_free(struct renewal *r)
 {
 	http_cancel(&r->call);
 	command_cancel(&r->command);
-	store_unlock(&r->lock);
+	unlock(r);
 	if (r->timer != NULL)
 		event_free(r->timer);
 	grant_wipe(&r->known);
@@ -69,7 +76,7 @@ static void
 finish(struct renewal *r, const struct grant *g, const struct diag *unsaved,
     const struct diag *why)
 {
-	store_unlock(&r->lock);
+	unlock(r);
 	r->done(r->arg, g, unsaved, why);
 	renewal_free(r);
 }
@@ -82,16 +89,17 @@ finish_asked(struct renewal *r, struct diag *why)
 	finish(r, NULL, NULL, why);
 }
 
+/* Twice, with another file: a login may be at stake. */
 static void
 save(struct renewal *r)
 {
 	struct diag unsaved = DIAG_INIT;
+	int rc = -1;
 
-	if (store_write(r->env->store, &r->lock, r->account->name, &r->grant,
-		&unsaved) < 0)
-		finish(r, &r->grant, &unsaved, NULL);
-	else
-		finish(r, &r->grant, NULL, NULL);
+	for (int tries = 0; rc < 0 && tries < 2; tries++)
+		rc = store_write(r->env->store, &r->lock, r->account->name,
+		    &r->grant, &unsaved);
+	finish(r, &r->grant, rc < 0 ? &unsaved : NULL, NULL);
 }
 
 static void
@@ -341,12 +349,38 @@ choose_grant(struct renewal *r, struct diag *reterr)
 	return 0;
 }
 
+/*
+ * A refresh token that is good for one use is not spent before there is room
+ * for the next one, unless the caller can keep that until somebody has made
+ * room.  What nobody mends while we run (CONFIG) would end with us.
+ */
+static int
+make_room(struct renewal *r, struct diag *reterr)
+{
+	const struct provider_info *info = provider_info(r->account->provider);
+	struct diag why = DIAG_INIT;
+
+	if (r->account->grant != GRANT_REFRESH_TOKEN ||
+	    (info != NULL && info->keeps_used))
+		return 0;
+	if (store_reserve(r->env->store, &r->lock, r->account->name, &why) ==
+		0 ||
+	    (r->have_known && why.kind == DIAG_RETRY))
+		return 0;
+	*reterr = why;
+	return diag_wrap(reterr,
+	    "no token was asked for, since the login could not be saved "
+	    "afterwards");
+}
+
 static void
 on_lock(struct renewal *r)
 {
 	struct diag d = DIAG_INIT;
 	int rc = choose_grant(r, &d);
 
+	if (rc == 0)
+		rc = make_room(r, &d);
 	if (rc != 0)
 		finish(r, rc > 0 ? &r->grant : NULL, NULL, rc > 0 ? NULL : &d);
 	else
@@ -431,68 +465,4 @@ renew_cancel(struct renewal **r)
 	if (*r != NULL)
 		renewal_free(*r);
 	*r = NULL;
-}
-
-/* new is NULL: nobody is logged in any more. */
-static int
-replace_login(const struct store *s, struct store_lock *l, const char *account,
-    struct secret *new, int64_t now_s, struct diag *reterr)
-{
-	auto_grant struct grant g = GRANT_INIT;
-
-	if (store_read(s, account, &g, reterr) < 0)
-		return -1;
-	if (new != NULL)
-		grant_rotate(&g, new);
-	else {
-		secret_wipe(&g.refresh_token);
-		secret_wipe(&g.previous_refresh_token);
-	}
-	secret_wipe(&g.access_token);
-	g.generation++;
-	g.obtained_at = g.expires_at = g.refresh_at = g.binding = 0;
-	g.login_at = now_s;
-	return store_write(s, l, account, &g, reterr);
-}
-
-static int
-lock_and_replace(const struct store *s, const char *account, struct secret *new,
-    int64_t now_s, struct diag *reterr)
-{
-	struct store_lock lock = STORE_LOCK_INIT;
-	int rc;
-
-	if (store_lock_wait(s, account, RENEW_LOCK_WAIT_MS, &lock, reterr) < 0)
-		return -1;
-	rc = replace_login(s, &lock, account, new, now_s, reterr);
-	store_unlock(&lock);
-	return rc;
-}
-
-int
-renew_login(const struct store *s, const char *account,
-    const struct secret *refresh_token, int64_t now_s, struct diag *reterr)
-{
-	auto_secret struct secret new = SECRET_INIT;
-
-	if (secret_empty(refresh_token))
-		return diag_set(reterr, DIAG_CONFIG,
-		    "%s: the refresh token is empty", account);
-	if (!secret_copy(&new, refresh_token))
-		return diag_nomem(reterr);
-	return lock_and_replace(s, account, &new, now_s, reterr);
-}
-
-int
-renew_logout(const struct store *s, const char *account, int64_t now_s,
-    struct diag *reterr)
-{
-	return lock_and_replace(s, account, NULL, now_s, reterr);
-}
-
-int
-renew_logout_locked(const struct store *s, struct store_lock *l,
-    const char *account, int64_t now_s, struct diag *reterr)
-{
-	return replace_login(s, l, account, NULL, now_s, reterr);
 }

@@ -46,8 +46,10 @@ typedef void renew_done(void *arg, const struct grant *g,
 
 /*
  * The account's config is referenced until the end.
- * known:   the grant the caller has, or NULL; if it is newer than the disk
- *          (an earlier write failed) it is used, and written.
+ * known:   the grant the caller has; if it is newer than the disk (an earlier
+ *          write failed) it is used, and written.  NULL: the caller keeps
+ *          nothing, so where a refresh token may be good for one use the
+ *          provider is asked only if the next one can be saved.
  * min_life_s: a token that the store holds in a generation after the known
  *          one is taken as it is if it was asked for as the account says now
  *          and lives that long (refresh_fit_life()).
@@ -65,24 +67,5 @@ struct renewal *renew_start(const struct renew_env *env,
  * for the end of the process only, after its grace time.
  */
 void renew_cancel(struct renewal **r);
-
-/*
- * Stores a new refresh token (import, login) under the lock: a new
- * generation without an access token; the old refresh token is kept as the
- * previous one.  Waits for the lock up to RENEW_LOCK_WAIT_MS.
- */
-int renew_login(const struct store *s, const char *account,
-	const struct secret *refresh_token, int64_t now_s,
-	struct diag *reterr);
-/*
- * Forgets every token of the account, under the lock as renew_login(): what
- * stays is a grant without tokens and of a new generation, so that nobody's
- * older copy is taken for newer.
- */
-int renew_logout(const struct store *s, const char *account, int64_t now_s,
-	struct diag *reterr);
-/* The same for who holds the lock. */
-int renew_logout_locked(const struct store *s, struct store_lock *l,
-	const char *account, int64_t now_s, struct diag *reterr);
 
 #endif

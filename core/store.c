@@ -18,6 +18,7 @@
 
 #define NAME_MAX_    (WIRE_ACCOUNT_MAX + sizeof("..grant.new"))
 #define LOCK_POLL_MS 50
+#define ROOM_BYTES   32768 /* several times what a grant takes */
 
 /* Of a file in the directory. */
 static int
@@ -37,9 +38,8 @@ store_open(struct store *s, const char *dir, struct diag *reterr)
 	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0 && errno == ENOENT)
 		return diag_set(reterr, DIAG_CONFIG,
-		    "%s: there is no such "
-		    "directory; make it for the agent's user, run: "
-		    "install -d -m 700 -o USER %s",
+		    "%s: there is no such directory; make it for the agent's "
+		    "user, run: install -d -m 700 -o USER %s",
 		    dir, dir);
 	if (fd < 0)
 		return diag_set(reterr,
@@ -151,6 +151,10 @@ store_lock(const struct store *s, const char *account, struct store_lock *ret,
 	    file_name(grant, "", account, ".grant", reterr) < 0)
 		return -1;
 	rc = lock_file(s, name, O_RDWR | O_CREAT, &fd);
+	/* Tokens can be had, if not kept, while nothing can be written. */
+	if (rc < 0 && errno == EROFS &&
+	    (rc = lock_file(s, name, O_RDONLY, &fd)) < 0)
+		errno = EROFS;
 	if (rc < 0)
 		return sys(reterr, s, name, "lock");
 	/* One that cannot be opened cannot be renewed: who reads it says so. */
@@ -162,8 +166,8 @@ store_lock(const struct store *s, const char *account, struct store_lock *ret,
 	}
 	ret->busy = true;
 	return diag_set(reterr, DIAG_RETRY,
-	    "%s/%s: another process is "
-	    "renewing this account and holds the lock",
+	    "%s/%s: another process is renewing this account and holds the "
+	    "lock",
 	    s->dir, name);
 }
 
@@ -185,6 +189,8 @@ store_lock_wait(const struct store *s, const char *account, int64_t wait_ms,
 void
 store_unlock(struct store_lock *l)
 {
+	if (l->room >= 0)
+		(void)close(l->room);
 	if (l->grant >= 0)
 		(void)close(l->grant);
 	if (l->fd >= 0)
@@ -205,20 +211,18 @@ file_check(const struct store *s, const char *name, int fd, struct diag *reterr)
 		    reterr, DIAG_CONFIG, "%s/%s: is not a file", s->dir, name);
 	if (st.st_uid != s->uid)
 		return diag_set(reterr, DIAG_CONFIG,
-		    "%s/%s: belongs to uid "
-		    "%u; run: chown %u:%u %s/%s",
-		    s->dir, name, (unsigned)st.st_uid, (unsigned)s->uid,
+		    "%s/%s: belongs to uid %u; run: chown %u:%u %s/%s", s->dir,
+		    name, (unsigned)st.st_uid, (unsigned)s->uid,
 		    (unsigned)s->gid, s->dir, name);
 	if ((st.st_mode & 077) != 0)
 		return diag_set(reterr, DIAG_CONFIG,
-		    "%s/%s: mode is %04o, "
-		    "others can use it; run: chmod 600 %s/%s",
+		    "%s/%s: mode is %04o, others can use it; run: chmod 600 "
+		    "%s/%s",
 		    s->dir, name, (unsigned)(st.st_mode & 07777), s->dir, name);
 	if (st.st_size > SEALED_MAX_BYTES)
 		return diag_set(reterr, DIAG_CONFIG,
-		    "%s/%s: is damaged: "
-		    "larger than %d bytes",
-		    s->dir, name, SEALED_MAX_BYTES);
+		    "%s/%s: is damaged: larger than %d bytes", s->dir, name,
+		    SEALED_MAX_BYTES);
 	return 0;
 }
 
@@ -376,7 +380,8 @@ replace(const struct store *s, const char *tmp, const char *name, int fd,
     const struct buf *b)
 {
 	if (give_to_owner(s, fd) < 0 || fchmod(fd, 0600) < 0 ||
-	    regfile_write(fd, b->ptr, b->len) < 0 || sync_fd(fd) < 0)
+	    regfile_write(fd, b->ptr, b->len) < 0 ||
+	    ftruncate(fd, (off_t)b->len) < 0 || sync_fd(fd) < 0)
 		return -1;
 	(void)flock(fd, LOCK_EX | LOCK_NB); /* nobody else knows it */
 	return renameat(s->dirfd, tmp, s->dirfd, name);
@@ -417,6 +422,52 @@ format(const struct store *s, const char *account, const struct grant *g,
 	    &k->item[0].key, k->item[0].id, b, account, g, reterr);
 }
 
+/* Left over from a crash: we hold the lock, so nobody writes it. */
+static int
+create(const struct store *s, const char *tmp, struct diag *reterr)
+{
+	int fd;
+
+	if (unlinkat(s->dirfd, tmp, 0) < 0 && errno != ENOENT)
+		return sys(reterr, s, tmp, "remove");
+	fd = openat(s->dirfd, tmp,
+	    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	return fd >= 0 ? fd : sys(reterr, s, tmp, "create");
+}
+
+int
+store_reserve(const struct store *s, struct store_lock *l, const char *account,
+    struct diag *reterr)
+{
+	char tmp[NAME_MAX_];
+	int e;
+
+	store_unreserve(s, l, account);
+	if (file_name(tmp, ".", account, ".grant.new", reterr) < 0 ||
+	    (l->room = create(s, tmp, reterr)) < 0)
+		return -1;
+	e = posix_fallocate(l->room, 0, ROOM_BYTES);
+	if (e == 0 || e == EOPNOTSUPP || e == EINVAL) /* it cannot promise */
+		return 0;
+	store_unreserve(s, l, account);
+	errno = e;
+	return sys(reterr, s, tmp, "write");
+}
+
+void
+store_unreserve(
+    const struct store *s, struct store_lock *l, const char *account)
+{
+	struct diag ignored = DIAG_INIT;
+	auto_close int fd = take_fd(&l->room);
+	char tmp[NAME_MAX_];
+
+	if (fd >= 0 &&
+	    file_name(tmp, ".", account, ".grant.new", &ignored) == 0 &&
+	    same_file(s, fd, tmp))
+		(void)unlinkat(s->dirfd, tmp, 0);
+}
+
 int
 store_write(const struct store *s, struct store_lock *l, const char *account,
     const struct grant *g, struct diag *reterr)
@@ -431,13 +482,10 @@ store_write(const struct store *s, struct store_lock *l, const char *account,
 	    file_name(tmp, ".", account, ".grant.new", reterr) < 0 ||
 	    format(s, account, g, &b, reterr) < 0)
 		return -1;
-	/* Left over from a crash: we hold the lock, so nobody writes it. */
-	if (unlinkat(s->dirfd, tmp, 0) < 0 && errno != ENOENT)
-		return sys(reterr, s, tmp, "remove");
-	fd = openat(s->dirfd, tmp,
-	    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return sys(reterr, s, tmp, "create");
+	if (l->room >= 0 && same_file(s, l->room, tmp))
+		fd = take_fd(&l->room);
+	else if ((fd = create(s, tmp, reterr)) < 0)
+		return -1;
 	if (replace(s, tmp, name, fd, &b) < 0) {
 		(void)sys(reterr, s, name, "write");
 		(void)unlinkat(s->dirfd, tmp, 0);

@@ -44,9 +44,10 @@ void store_close(struct store *s);
 struct store_lock {
 	int fd;
 	int grant;		/* the grant's file; -1: there is none yet */
+	int room;		/* of store_reserve(); -1: none */
 	bool busy;		/* after -1: another process holds it */
 };
-#define STORE_LOCK_INIT { -1, -1, false }
+#define STORE_LOCK_INIT { -1, -1, -1, false }
 
 /*
  * Never blocks: RETRY, and ret->busy, if another process holds it.  The name
@@ -74,6 +75,18 @@ int store_read(const struct store *s, const char *account, struct grant *ret,
  */
 int store_key_of(const struct store *s, const char *account,
 	char ret[static SEAL_ID_LEN + 1], struct diag *reterr);
+
+/*
+ * Makes the new file and takes room for it, so that what keeps a grant from
+ * being written (RETRY: no room; CONFIG: permission, read-only) is known
+ * before the grant is there.  The lock must be held; store_write() uses what
+ * was reserved, store_unreserve() gives it back if nothing came, and is
+ * harmless otherwise.
+ */
+int store_reserve(const struct store *s, struct store_lock *l,
+	const char *account, struct diag *reterr);
+void store_unreserve(const struct store *s, struct store_lock *l,
+	const char *account);
 
 /*
  * Replaces it; the lock must be held.  After 0 the grant survives a power

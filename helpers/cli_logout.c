@@ -12,6 +12,7 @@
 #include "echo.h"
 #include "json.h"
 #include "renew.h"
+#include "renew_login.h"
 
 #define LOCK_POLL_MS 50
 

@@ -29,7 +29,10 @@ renewed(void *arg, const struct grant *g, const struct diag *unsaved,
 		return;
 	}
 	if (unsaved != NULL)
-		cli_say("the new token could not be saved: %s", unsaved->text);
+		cli_say("the new token could not be saved, and a new refresh "
+			"token is lost with it (if the next renewal is "
+			"refused: mailtoken login): %s",
+		    unsaved->text);
 	if (grant_copy(o->grant, g))
 		o->rc = 0;
 	else

@@ -6,6 +6,7 @@
 #include "clock.h"
 #include "privileges.h"
 #include "renew.h"
+#include "renew_login.h"
 #include "sealing.h"
 
 int

@@ -15,6 +15,7 @@
 #include "cleanup.h"
 #include "fake_server.h"
 #include "renew.h"
+#include "renew_login.h"
 
 #define ACCOUNT "relay@contoso.example"
 #define NOW	1790000000
@@ -47,8 +48,10 @@ static struct {
 	struct diag why;
 } result;
 
-/* Saving fails while this is set. */
+/* Saving fails while this is set; no_room: it can be known before. */
 static bool disk_full;
+static int no_room;
+int __wrap_posix_fallocate(int fd, off_t at, off_t n);
 int __real_renameat(int from, const char *a, int to, const char *b);
 int __wrap_renameat(int from, const char *a, int to, const char *b);
 
@@ -64,6 +67,14 @@ __wrap_renameat(int from, const char *a, int to, const char *b)
 
 /* A test sets the wall clock. */
 static int64_t now_ms = 5000, ahead_s = NOW - 5;
+int
+__wrap_posix_fallocate(int fd, off_t at, off_t n)
+{
+	(void)fd;
+	(void)at;
+	(void)n;
+	return no_room;
+}
 
 static int64_t
 get_now_ms(void)
@@ -196,6 +207,7 @@ setup(void **state)
 	disk_full = false;
 	now_ms = 5000;
 	ahead_s = NOW - 5;
+	no_room = 0;
 	strcpy(lab.dir, "/tmp/test_renew.XXXXXX");
 	if (mkdtemp(lab.dir) == NULL || store_open(&lab.store, lab.dir, &d) < 0)
 		return -1;
@@ -542,6 +554,46 @@ survives_a_full_disk(void **state)
 	disk_full = false;
 	renew(&lab->env, lab->account, &known, true);
 	expect_disk(lab, 8, "at-2", "rt-3", "rt-2");
+}
+
+/* Nothing is spent that could not be replaced, unless it can be kept. */
+static void
+looks_for_room_before_it_asks(void **state)
+{
+	static const struct {
+		int error;
+		bool keeps; /* the caller */
+		int requests;
+		enum diag_kind kind;
+	} table[] = {
+		{ ENOSPC, false, 0, DIAG_RETRY },
+		{ EDQUOT, false, 0, DIAG_RETRY },
+		{ EROFS, false, 0, DIAG_CONFIG },
+		{ EROFS, true, 0, DIAG_CONFIG },
+		{ ENOSPC, true, 1, DIAG_OK },
+		{ EOPNOTSUPP, false, 1, DIAG_OK },
+	};
+	struct lab *lab = *state;
+	auto_grant struct grant known = GRANT_INIT;
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		grant_wipe(&known);
+		lab->current = 0;
+		lab->server.requests = 0;
+		start_with(lab, &known);
+		no_room = table[i].error;
+		renew(&lab->env, lab->account, table[i].keeps ? &known : NULL,
+		    true);
+		if (result.why.kind != table[i].kind ||
+		    (int)lab->server.requests != table[i].requests)
+			fail_msg("%zu: %s", i, result.why.text);
+		if (!result.have) {
+			assert_non_null(
+			    strstr(result.why.text, "no token was asked for"));
+			expect_disk(lab, 5, "at-old", "rt-0", "");
+		}
+		expect_rest(lab);
+	}
 }
 
 /* A login made while the newest grant was not saved counts for more. */
@@ -992,6 +1044,7 @@ main(void)
 		T(does_not_wait_for_what_is_there),
 		T(knows_which_grant_is_newer),
 		T(survives_a_full_disk),
+		T(looks_for_room_before_it_asks),
 		T(login_beats_an_unsaved_grant),
 		T(leaves_the_file_after_a_refusal),
 		T(says_what_is_missing),

@@ -372,6 +372,43 @@ root_gives_away(void **state)
 	assert_int_equal(store_read(&lab->s, ACCOUNT, &g, &d), 1);
 }
 
+/* What was reserved becomes the grant, or goes. */
+static void
+reserves(void **state)
+{
+	struct lab *lab = *state;
+	auto_grant struct grant g = GRANT_INIT, got = GRANT_INIT;
+	struct store_lock l = STORE_LOCK_INIT;
+	struct diag d = DIAG_INIT;
+	struct stat st;
+
+	assert_int_equal(store_lock(&lab->s, ACCOUNT, &l, &d), 0);
+	for (int64_t i = 1; i < 3; i++) {
+		assert_int_equal(store_reserve(&lab->s, &l, ACCOUNT, &d), 0);
+		fill(&g, i, "rt", "at");
+		/* The second one takes a file of its own. */
+		assert_int_equal(store_write(&lab->s, &l, ACCOUNT, &g, &d), 0);
+		assert_int_equal(l.room, -1);
+		assert_int_equal(store_write(&lab->s, &l, ACCOUNT, &g, &d), 0);
+		assert_int_equal(store_read(&lab->s, ACCOUNT, &got, &d), 1);
+		same(&g, &got);
+		assert_int_equal(
+		    fstatat(lab->s.dirfd, ACCOUNT ".grant", &st, 0), 0);
+		assert_true(st.st_size < 1024);
+	}
+	assert_int_equal(store_reserve(&lab->s, &l, ACCOUNT, &d), 0);
+	store_unreserve(&lab->s, &l, ACCOUNT);
+	assert_int_equal(
+	    faccessat(lab->s.dirfd, "." ACCOUNT ".grant.new", F_OK, 0), -1);
+	fault.at = 0;
+	fault.what = FAULT_ERRNO;
+	fault.err = EROFS;
+	assert_int_equal(store_reserve(&lab->s, &l, ACCOUNT, &d), -1);
+	assert_int_equal(d.kind, DIAG_CONFIG);
+	assert_int_equal(l.room, -1);
+	store_unlock(&l);
+}
+
 /* Every step fails once, in every way; the old grant is there each time. */
 static void
 survives_failures(void **state)
@@ -394,6 +431,14 @@ survives_failures(void **state)
 			fault.err = errs[e];
 			rc = put(&lab->s, &new, &d);
 			fault.at = -1;
+			/* A lock that is there can be had all the same. */
+			if (errs[e] == EROFS && at == 0) {
+				assert_int_equal(rc, 0);
+				rc = put(&lab->s, &old, &d);
+				assert_int_equal(rc, 0);
+				rc = -1;
+				continue;
+			}
 			assert_int_equal(
 			    store_read(&lab->s, ACCOUNT, &got, &d), 1);
 			if (rc == 0)
@@ -593,6 +638,7 @@ main(void)
 		T(checks_the_directory),
 		T(root_gives_away),
 		T(survives_failures),
+		T(reserves),
 		T(survives_short_writes_and_eintr),
 		T(survives_crashes),
 		T(locks_out_others),
