@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -24,6 +25,9 @@ sys(const char *path, const char *doing, struct diag *reterr)
 
 	if (e == ENOMEM)
 		return diag_nomem(reterr);
+	if (e == EWOULDBLOCK)
+		return diag_set(reterr, DIAG_RETRY,
+		    "%s: another mailtoken is writing it: try again", path);
 	return diag_set(reterr,
 	    e == ENOSPC || e == EDQUOT || e == EIO ? DIAG_RETRY : DIAG_CONFIG,
 	    "%s: cannot %s: %s%s", path, doing, strerror(e),
@@ -57,20 +61,59 @@ check_old(int dirfd, const char *name, const char *path, struct diag *reterr)
 				  "not a regular file");
 }
 
-/* A new file beside the one to be; its name is put into tmp. */
+static bool
+same_file(int dirfd, const char *name, const struct stat *st)
+{
+	struct stat now;
+
+	return fstatat(dirfd, name, &now, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       now.st_dev == st->st_dev && now.st_ino == st->st_ino;
+}
+
+/*
+ * Whoever writes a new file holds its lock: one that nobody holds was left
+ * over from a crash.  0: it is gone; -1 with errno.
+ */
+static int
+remove_left_over(int dirfd, const char *tmp)
+{
+	auto_close int fd = openat(dirfd, tmp,
+	    O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -1;
+	if (fstat(fd, &st) < 0)
+		return -1;
+	if (!S_ISREG(st.st_mode)) {
+		errno = EEXIST;
+		return -1;
+	}
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return -1;
+	/* Its writer may have been faster, or somebody else. */
+	return same_file(dirfd, tmp, &st) ? unlinkat(dirfd, tmp, 0) : 0;
+}
+
+/* A new file beside the one to be, locked; its name is put into tmp. */
 static int
 create_beside(int dirfd, const char *name, char tmp[static NAME_MAX + 1])
 {
-	for (unsigned i = 0; i < TRIES; i++) {
-		int fd;
+	struct stat st;
 
-		(void)snprintf(tmp, NAME_MAX + 1, ".%.200s.%u.%u", name,
-		    (unsigned)getpid(), i);
-		fd = openat(dirfd, tmp,
+	(void)snprintf(tmp, NAME_MAX + 1, ".%.200s.new", name);
+	for (unsigned i = 0; i < TRIES; i++) {
+		auto_close int fd = openat(dirfd, tmp,
 		    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-		if (fd >= 0 || errno != EEXIST)
-			return fd;
+
+		if (fd < 0 &&
+		    (errno != EEXIST || remove_left_over(dirfd, tmp) < 0))
+			return -1;
+		if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 &&
+		    fstat(fd, &st) == 0 && same_file(dirfd, tmp, &st))
+			return take_fd(&fd);
 	}
+	errno = EWOULDBLOCK;
 	return -1;
 }
 
