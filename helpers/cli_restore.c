@@ -349,6 +349,11 @@ restore(struct restore *r)
 	for (size_t i = 0; i < r->n; i++)
 		if (r->items[i].kind == ARCHIVE_CONFIG)
 			restore_file(r, r->c->conf_path, &r->items[i]);
+	if (r->rc != EX_OK && access(r->c->conf_path, F_OK) < 0) {
+		cli_say("no login was restored, since there is no "
+			"configuration yet: mend that, and run this again");
+		return r->rc;
+	}
 	restore_grants(r);
 	if (r->dry)
 		return r->rc;
