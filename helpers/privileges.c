@@ -1,7 +1,10 @@
 #include "privileges.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
+#include <libgen.h>
 #include <limits.h>
 #include <linux/capability.h>
 #include <pwd.h>
@@ -13,6 +16,8 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "cleanup.h"
 
 void
 privileges_harden(void)
@@ -90,19 +95,72 @@ find_user(const char *user, struct diag *reterr)
 	return pw;
 }
 
+static int
+sync_dir(const char *dir)
+{
+	auto_close int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	/* One that we may not read is no reason to fail. */
+	if (fd < 0)
+		return errno == EACCES ? 0 : -1;
+	return fsync(fd);
+}
+
+/* Whose a new directory is, then its name: only so they survive a power cut. */
+static int
+sync_new(const char *dir)
+{
+	char parent[PATH_MAX];
+
+	(void)snprintf(parent, sizeof(parent), "%s", dir);
+	return sync_dir(dir) < 0 ? -1 : sync_dir(dirname(parent));
+}
+
+static bool
+is_empty(const char *dir)
+{
+	DIR *d = opendir(dir);
+	const struct dirent *e;
+	bool empty = d != NULL;
+
+	while (empty && (e = readdir(d)) != NULL)
+		empty =
+		    strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0;
+	if (d != NULL)
+		(void)closedir(d);
+	return empty;
+}
+
+static int
+make_failed(const char *dir, struct diag *reterr)
+{
+	int e = errno;
+
+	return diag_set(reterr,
+	    e == ENOSPC || e == EDQUOT || e == EIO ? DIAG_RETRY : DIAG_CONFIG,
+	    "state directory %s: %s", dir, strerror(e));
+}
+
 int
 privileges_state_dir(const char *dir, const char *user, struct diag *reterr)
 {
 	const struct passwd *pw;
+	struct diag why = DIAG_INIT;
 	struct stat st;
+	bool there = stat(dir, &st) == 0;
 
-	if (geteuid() != 0 || stat(dir, &st) == 0)
+	/* An empty one of root's is left over if we are killed below. */
+	if (geteuid() != 0 || (there && (st.st_uid != 0 || !is_empty(dir))))
 		return 0;
-	if ((pw = find_user(user, reterr)) == NULL)
+	if ((pw = find_user(user, &why)) == NULL && there)
+		return 0;
+	if (pw == NULL) {
+		*reterr = why;
 		return -1;
-	if (mkdir(dir, 0700) < 0 || chown(dir, pw->pw_uid, pw->pw_gid) < 0)
-		return diag_set(reterr, DIAG_CONFIG, "state directory %s: %s",
-		    dir, strerror(errno));
+	}
+	if ((mkdir(dir, 0700) < 0 && errno != EEXIST) ||
+	    chown(dir, pw->pw_uid, pw->pw_gid) < 0 || sync_new(dir) < 0)
+		return make_failed(dir, reterr);
 	return 0;
 }
 
@@ -147,12 +205,14 @@ privileges_own_dir(const char *dir, struct diag *reterr)
 		    reterr, DIAG_CONFIG, "state_dir: the path is too long");
 	for (char *p = path + 1; (p = strchr(p, '/')) != NULL; *p++ = '/') {
 		*p = '\0';
-		(void)mkdir(path, 0700);
+		if (mkdir(path, 0700) == 0)
+			(void)sync_new(path);
 	}
-	if (mkdir(path, 0700) < 0 && errno != EEXIST)
-		return diag_set(reterr, DIAG_CONFIG,
-		    "%s: %s: make it (mode "
-		    "0700), or set state_dir",
-		    path, strerror(errno));
-	return 0;
+	if (mkdir(path, 0700) < 0)
+		return errno == EEXIST ?
+			   0 :
+			   diag_set(reterr, DIAG_CONFIG,
+			       "%s: %s: make it (mode 0700), or set state_dir",
+			       path, strerror(errno));
+	return sync_new(path) == 0 ? 0 : make_failed(path, reterr);
 }
