@@ -5,7 +5,9 @@ agent's accounts can each have a different trouble:
 
     ok          a new access token
     rotate      the same, and a new refresh token; the old one is dead, and
-                using it kills the grant (as Auth0, Okta and oidc-provider do)
+                using it kills the grant (as Auth0, Okta and oidc-provider do);
+                grace: the last one used gets the same answer again, as there
+                for some seconds; cut: so many answers break off on their way
     hang        the request is read and never answered
     500, 429    that status; 429 with Retry-After: retry_after
     html        200 and a captive portal's page
@@ -51,6 +53,9 @@ class Endpoint:
     retry_after: int = 30
     refresh_token: str = field(default_factory=lambda: secrets.token_urlsafe(32))
     alive: bool = True          # the grant; a replay kills it
+    grace: bool = False
+    cut: int = 0
+    used: tuple = (None, None)  # the refresh token, and what it has brought
     count: int = 0              # token requests
     in_flight: int = 0
     most_in_flight: int = 0
@@ -174,8 +179,9 @@ class _Handler(BaseHTTPRequestHandler):
         answer = {"token_type": "Bearer"}
         if endpoint.said is None:
             answer["expires_in"] = endpoint.life
+        again = endpoint.grace and form.get("refresh_token") == endpoint.used[0]
         with self.owner.lock:
-            good = endpoint.alive and (
+            good = not again and endpoint.alive and (
                 form.get("grant_type") == "client_credentials" or
                 form.get("refresh_token") == endpoint.refresh_token)
             if good:
@@ -188,15 +194,29 @@ class _Handler(BaseHTTPRequestHandler):
                     endpoint.refresh_token = secrets.token_urlsafe(32)
                     endpoint.secrets.append(endpoint.refresh_token)
                     answer["refresh_token"] = endpoint.refresh_token
-            elif endpoint.mode in ("rotate", "fresh"):
+                    endpoint.used = form.get("refresh_token"), answer
+            elif endpoint.mode in ("rotate", "fresh") and not again:
                 endpoint.alive = False
-        if good:
+        if good or again:
             more = f", {endpoint.said}" if endpoint.said else ""
-            self._answer(200, json.dumps(answer)[:-1] + more + "}")
+            self._send(endpoint, json.dumps(answer if good else
+                                            endpoint.used[1])[:-1] + more + "}")
         else:
             self._answer(400, json.dumps({
                 "error": "invalid_grant",
                 "error_description": "grant request is invalid"}))
+
+    def _send(self, endpoint: Endpoint, text: str):
+        if not endpoint.cut:
+            self._answer(200, text)
+            return
+        endpoint.cut -= 1
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text[:len(text) // 2].encode())
+        self.close_connection = True
 
     def _answer(self, status: int, text: str, headers: dict = None):
         body = text.encode()
