@@ -464,6 +464,8 @@ live_status(struct live *l, struct live_status *ret)
 	const struct refresh *r = &l->refresh;
 	int64_t due = refresh_due_ms(&l->refresh, clock_now_ms());
 
+	if (due < l->not_before_ms)
+		due = l->not_before_ms;
 	date_grant(l);
 	*ret = (struct live_status){
 		.account = l->account,
