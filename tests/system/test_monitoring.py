@@ -20,7 +20,7 @@ import yaml
 from prometheus_client import parser
 from prometheus_client.openmetrics import parser as openmetrics
 
-from lab import wire
+from lab import postfix, wire
 from lab.agent import (BUILD, EX_CONFIG, EX_NOPERM, EX_OK, EX_TEMPFAIL,
                        EX_USAGE, USER, client_environment)
 from lab.page import Page
@@ -503,6 +503,32 @@ def test_the_programs_of_the_page_work(lab, name):
     text = "\n".join(server.got)
     assert DEAD in text and "login-needed" in text
     assert f"mailtoken login {DEAD}" in text
+
+
+def test_a_real_mta_takes_the_message(lab):
+    """From the agent, which cannot use sendmail(1)."""
+    lab.start_fault()
+    boxes = lab.directory / "mail"
+    boxes.mkdir()
+    os.chown(boxes, 65534, 65534)
+    mta = postfix.Postfix(lab.directory / "mta", {
+        "virtual_mailbox_domains": "example.com",
+        "virtual_mailbox_base": boxes, "virtual_mailbox_maps": "static:box/",
+        "virtual_uid_maps": "static:65534", "virtual_gid_maps": "static:65534"})
+    lab.ends.callback(mta.stop)
+    mta.start()
+    agent = lab.make_agent({DEAD: lab.faulty(lab.fault.endpoint(DEAD))})
+    program = agent.directory / "mail"
+    program.write_text(PAGE.block("mailtoken-mail", {
+        "smtp://127.0.0.1:25": f"smtp://127.0.0.1:{mta.port}"}))
+    program.chmod(0o755)
+    agent.settings["notify"] = f"{program} postmaster@example.com"
+    agent.write()
+    agent.start()
+    message = until(lambda: list(boxes.glob("box/new/*")), 30, "a message")[0]
+    text = message.read_text()
+    assert f"Subject: mailtoken: login-needed {DEAD}\n" in text
+    assert f"\n\nno refresh token yet: run mailtoken login {DEAD}\n" in text
 
 
 # The program
