@@ -221,7 +221,11 @@ add_to(struct cli *c, struct original *o, const struct section *s, bool dry)
 		return EX_OK;
 	if (write_new(c, o, &text, &d) == 0)
 		return EX_OK;
-	return o->fd < 0 && access(o->path, F_OK) == 0 ? AGAIN : cli_fail(&d);
+	/* A failure of the disk (RETRY) is none of somebody else's doing. */
+	return o->fd < 0 && d.kind == DIAG_CONFIG &&
+		       access(o->path, F_OK) == 0 ?
+		   AGAIN :
+		   cli_fail(&d);
 }
 
 /* Two may be the first to add: nothing of the other's is overwritten. */
