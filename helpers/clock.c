@@ -6,6 +6,7 @@
 _Static_assert(sizeof(time_t) >= 8, "it must outlive 2038");
 
 #define SAME_MS 20 /* reading two clocks takes its time */
+#define TRIES	5  /* to do it without a pause in between */
 
 static int64_t
 read_ms(clockid_t id)
@@ -42,12 +43,27 @@ clock_slept_ms(void)
 	return clock_now_ms() - awake;
 }
 
-/* How far the wall clock is ahead; the kernel slews both alike. */
+int64_t
+clock_ahead_ms(void)
+{
+	int64_t ahead = 0, before, after;
+
+	for (int i = 0; i < TRIES; i++) {
+		before = clock_now_ms();
+		ahead = clock_wall_ms() - before;
+		after = clock_now_ms();
+		if (after - before <= SAME_MS / 4)
+			break;
+	}
+	return ahead;
+}
+
+/* The same until the wall clock is set: the kernel slews both alike. */
 static int64_t
-ahead_ms(void)
+settled_ahead_ms(void)
 {
 	static int64_t ahead;
-	int64_t is = clock_wall_ms() - clock_now_ms();
+	int64_t is = clock_ahead_ms();
 
 	if (is < ahead - SAME_MS || is > ahead + SAME_MS)
 		ahead = is;
@@ -57,7 +73,7 @@ ahead_ms(void)
 int64_t
 clock_wall_s(int64_t ms)
 {
-	int64_t wall = ms + ahead_ms();
+	int64_t wall = ms + settled_ahead_ms();
 
 	return wall > 0 ? wall / 1000 : 0;
 }

@@ -14,6 +14,8 @@
 int64_t clock_now_ms(void);	/* never steps */
 int64_t clock_wall_ms(void);	/* Unix time */
 int64_t clock_now_s(void);	/* the same in seconds */
+/* How far the wall clock is ahead of the other. */
+int64_t clock_ahead_ms(void);
 /* How long the host has been suspended since it started. */
 int64_t clock_slept_ms(void);
 

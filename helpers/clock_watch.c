@@ -23,12 +23,6 @@ struct clock_watch {
 	struct event *event;
 };
 
-static int64_t
-ahead_ms(void)
-{
-	return clock_wall_ms() - clock_now_ms();
-}
-
 /*
  * A timer that never ends, but is cancelled when CLOCK_REALTIME makes a leap,
  * which it does at the end of a suspension as well.
@@ -71,7 +65,7 @@ on_leap(evutil_socket_t fd, short what, void *arg)
 	if (fd >= 0 && read(fd, &ticks, sizeof(ticks)) < 0 &&
 	    (errno != ECANCELED || !set_timer(fd)))
 		return;
-	stepped = look(&w->ahead_ms, ahead_ms(), "clock-stepped");
+	stepped = look(&w->ahead_ms, clock_ahead_ms(), "clock-stepped");
 	woke = look(&w->slept_ms, clock_slept_ms(), "woke-up");
 	w->seen(w->arg, stepped, woke);
 }
@@ -105,7 +99,7 @@ clock_watch_new(struct event_base *base, clock_seen *seen, void *arg)
 		return NULL;
 	*w = (struct clock_watch){ .seen = seen,
 		.arg = arg,
-		.ahead_ms = ahead_ms(),
+		.ahead_ms = clock_ahead_ms(),
 		.slept_ms = clock_slept_ms(),
 		.fd = -1 };
 	if (!listen_to(w, base))
