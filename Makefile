@@ -286,12 +286,12 @@ modules: $(BUILD)/libxoauth2.so $(DOVECOT:%=$(BUILD)/dovecot/%)
 check-sanitized: all sanitized-modules sanitized-threads
 	$(MAKE) $(SANITIZED) all hosts
 	BUILD=$(abspath $(BUILD)/sanitize) PLUGINS=$(abspath $(BUILD)) \
-	    tests/system/run $(SANITIZED_TESTS)
+	    tests/system/run $(strip $(SANITIZED_TESTS))
 
 # Those that make the agent and the command do most, with both run by valgrind.
-VALGRIND = valgrind -q --error-exitcode=9 --leak-check=full \
+VALGRIND = valgrind -q --vgdb=no --error-exitcode=9 --leak-check=full \
 	  --errors-for-leak-kinds=definite --show-leak-kinds=definite
-VALGRIND_TESTS ?= test_agent.py test_commands.py test_grants.py test_sealed.py \
+VALGRIND_TESTS ?= test_agent.py test_cli.py test_grants.py test_sealed.py \
 	  test_socketmap.py
 check-valgrind: all hosts
 	BUILD=$(abspath $(BUILD)) WRAPPER="$(VALGRIND)" \

@@ -14,6 +14,7 @@ from lab.agent import EX_CONFIG, EX_OK, EX_TEMPFAIL, USER, ensure_user
 from lab.azure import APP_SERVICE, FEDERATION, METADATA, RESOURCE
 from lab.lab import ACCOUNT
 from lab.wait import until
+from lab.watched import unwatched
 
 OTHER = "other@contoso.example"
 NO_PROXY_HERE = "http://127.0.0.1:1"    # nobody listens there
@@ -259,6 +260,7 @@ def test_federated_token_is_read_again(clouds, fresh):
         assert agent.do("token", ACCOUNT).strip() == clouds.azure.issued[-1]
 
 
+@unwatched
 def test_slow_command_holds_up_nobody(clouds, fresh):
     agent = fresh()
     program = agent.directory / "slow"

@@ -213,6 +213,7 @@ def pkg_config(root: Path, *args) -> list:
                           "PKG_CONFIG_SYSROOT_DIR": str(root)}).stdout.split()
 
 
+@unwatched
 @pytest.mark.parametrize("compiler, suffix, standard", [
     ("gcc", "c", "c99"), ("clang", "c", "c99"), ("gcc", "c", "c2x"),
     ("g++", "cc", "c++98"), ("clang++", "cc", "c++17")])
@@ -236,6 +237,7 @@ def test_compiles_and_runs(world, installed, compiler, suffix, standard):
     assert pkg_config(installed, "--modversion") == [version]
 
 
+@unwatched
 def test_the_name_that_programs_keep(installed):
     """Programs need libmailtoken.so.0, whatever name they were linked by."""
     link, = installed.glob("usr/lib/**/libmailtoken.so")

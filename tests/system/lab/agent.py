@@ -93,7 +93,8 @@ class Agent:
             [*self.wrapper, BUILD / "mailtokend", "-f", "-c", self.conf],
             self.log, env=client_environment(**self.environment))
         try:
-            until(lambda: self._ready(since), 20, f"{READY} in {self.log}")
+            until(lambda: self._ready(since), 20 * watched.PATIENCE,
+                  f"{READY} in {self.log}")
         except BaseException:
             self.stop()
             raise
@@ -139,8 +140,8 @@ class Agent:
         return subprocess.run(
             [*self.wrapper, program, "-c", self.conf, *args],
             input=give or "",
-            env=env | self.environment | (environment or {}), timeout=timeout, text=True,
-            capture_output=True, **who)
+            env=env | self.environment | (environment or {}),
+            timeout=timeout * watched.PATIENCE, text=True, capture_output=True, **who)
 
     def _for_everybody(self, program: Path) -> Path:
         """A copy of it where any user can run it: BUILD may be root's."""

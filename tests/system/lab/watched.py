@@ -16,6 +16,7 @@ import pytest
 SANITIZED = "PLUGINS" in os.environ
 WRAPPER = shlex.split(os.environ.get("WRAPPER", ""))
 LEFT = 4000
+PATIENCE = 8 if WRAPPER else 2 if SANITIZED else 1     # times as long
 
 # What measures time or memory, or looks at the very file that runs.
 unwatched = pytest.mark.skipif(
