@@ -45,6 +45,7 @@ check_challenge(const char *header)
 	} else if (strncmp(path, DIR, strlen(DIR)) != 0 ||
 		   strchr(path + strlen(DIR), '/') != NULL ||
 		   path[strlen(DIR)] == '.' ||
+		   strlen(path + strlen(DIR)) > 255 ||
 		   strcmp(path + strlen(path) - 4, ".key") != 0) {
 		abort();
 	}
