@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define SHORTEST 4 /* less is no secret, and stands everywhere */
+
 static const char *const names[] = {
 	[DIAG_OK] = "ok",
 	[DIAG_RETRY] = "retry",
@@ -89,4 +91,43 @@ diag_kind_parse(const char *word, enum diag_kind *ret)
 			return true;
 		}
 	return false;
+}
+
+static bool
+has_part(const char *secret, size_t len, const char *text, size_t n)
+{
+	return memmem(secret, len, text, n) != NULL;
+}
+
+/* How many characters of the secret the text begins with; 0: too few. */
+static size_t
+echoed(const char *text, const char *secret, size_t len)
+{
+	size_t n = len < DIAG_ECHO ? len : DIAG_ECHO;
+
+	if (n < SHORTEST || strlen(text) < n || !has_part(secret, len, text, n))
+		return 0;
+	while (n >= DIAG_ECHO && text[n] != '\0' &&
+	       has_part(secret, len, text + n + 1 - DIAG_ECHO, DIAG_ECHO))
+		n++;
+	return n;
+}
+
+void
+diag_hide(struct diag *d, const char *secret, size_t n)
+{
+	char *to = d->text;
+	size_t run;
+
+	for (const char *from = d->text; *from != '\0';) {
+		if ((run = echoed(from, secret, n)) == 0) {
+			*to++ = *from++;
+			continue;
+		}
+		/* Never more than what it stands for: SHORTEST > 3. */
+		memcpy(to, "***", 3);
+		to += 3;
+		from += run;
+	}
+	memset(to, '\0', (size_t)(d->text + sizeof(d->text) - to));
 }

@@ -3,6 +3,7 @@
 #define CORE_DIAG_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* Ordered by who must act.  Callers switch on the kind, people read the text. */
@@ -42,6 +43,14 @@ int diag_set(struct diag *d, enum diag_kind kind, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 int diag_wrap(struct diag *d, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+#define DIAG_ECHO 8 /* characters in a row that are no accident */
+
+/*
+ * For the words of a stranger who was told a secret of n bytes, not before
+ * they are whole: puts "***" in the place of every DIAG_ECHO or more
+ * characters that are a part of it; of a shorter secret, all of it.
+ */
+void diag_hide(struct diag *d, const char *secret, size_t n);
 /* The one sentence for DIAG_NOMEM.  Returns -1. */
 int diag_nomem(struct diag *d);
 

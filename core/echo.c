@@ -4,52 +4,9 @@
 
 #include "form.h"
 
-#define SHORTEST 4 /* less is no secret, and stands everywhere */
-
 static const char *const secret_keys[] = { "client_secret", "refresh_token",
 	"assertion", "client_assertion", "code", "code_verifier", "device_code",
 	"token" };
-
-static bool
-has_part(const struct secret *s, const char *text, size_t n)
-{
-	return memmem(s->ptr, s->len, text, n) != NULL;
-}
-
-/* How many characters of the secret the text begins with; 0: too few. */
-static size_t
-echoed(const char *text, const struct secret *s)
-{
-	size_t n = s->len < ECHO_MIN ? s->len : ECHO_MIN;
-
-	if (n < SHORTEST || strlen(text) < n || !has_part(s, text, n))
-		return 0;
-	while (n >= ECHO_MIN && text[n] != '\0' &&
-	       has_part(s, text + n + 1 - ECHO_MIN, ECHO_MIN))
-		n++;
-	return n;
-}
-
-void
-echo_hide(const struct secret *s, struct diag *d)
-{
-	char *to = d->text;
-	size_t n;
-
-	if (secret_empty(s))
-		return;
-	for (const char *from = d->text; *from != '\0';) {
-		if ((n = echoed(from, s)) == 0) {
-			*to++ = *from++;
-			continue;
-		}
-		/* Never more than what it stands for: SHORTEST > 3. */
-		memcpy(to, "***", 3);
-		to += 3;
-		from += n;
-	}
-	memset(to, '\0', (size_t)(d->text + sizeof(d->text) - to));
-}
 
 /* As it was encoded in the request, and before. */
 static bool
@@ -58,8 +15,8 @@ hide_both(const struct secret *s, struct diag *d)
 	auto_buf struct buf sent = BUF_INIT(3 * s->len);
 
 	form_encode(&sent, s->ptr, s->len);
-	echo_hide(&(struct secret){ sent.ptr, sent.len }, d);
-	echo_hide(s, d);
+	diag_hide(d, sent.ptr, sent.len);
+	diag_hide(d, s->ptr, s->len);
 	return !sent.failed;
 }
 
@@ -75,9 +32,7 @@ hide_basic(const struct secret *authorization, struct diag *d)
 
 	if (authorization->len <= at)
 		return true;
-	echo_hide(&(struct secret){ authorization->ptr + at,
-		      authorization->len - at },
-	    d);
+	diag_hide(d, authorization->ptr + at, authorization->len - at);
 	if (!base64_decode(
 		&pair, authorization->ptr + at, authorization->len - at) ||
 	    (colon = memchr(pair.ptr, ':', pair.len)) == NULL)

@@ -10,16 +10,8 @@
 #include "oauth2.h"
 #include "secret.h"
 
-#define ECHO_MIN 8 /* characters in a row that are no accident */
-
 /*
- * Puts "***" in the place of every ECHO_MIN or more characters of the text
- * that are a part of the secret; of a shorter secret, all of it.
- */
-void echo_hide(const struct secret *s, struct diag *d);
-
-/*
- * The same for all secrets of a request, as they are and as they were sent.
+ * diag_hide() for all secrets of a request, as they are and as they were sent.
  * Returns -1, for who passes a failure on.  Without memory, *d is NOMEM.
  */
 int echo_hide_request(const struct oauth2_request *sent, struct diag *d);

@@ -153,6 +153,6 @@ token_request_answer(struct token_request *r, const struct http_answer *a,
 	if (managed_identity_parse(r->identity.source, a->status,
 		a->retry_after_s, a->body, a->len, now_s, ret, reterr) == 0)
 		return 0;
-	echo_hide(&r->identity.header, reterr);
+	diag_hide(reterr, r->identity.header.ptr, r->identity.header.len);
 	return -1;
 }

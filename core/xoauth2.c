@@ -11,6 +11,8 @@
 #define OVERHEAD    (3 * USER_MAX + HOST_MAX + 128)
 #define VERDICT_MAX 300 /* bytes of the server's words */
 
+static const char auth_bearer[] = "\001auth=Bearer ";
+
 static void
 start(struct xoauth2 *m, bool bearer, const char *host, unsigned port)
 {
@@ -144,7 +146,6 @@ static int
 send_token(struct xoauth2 *m, const char *user, const struct secret *token,
     struct diag *reterr)
 {
-	static const char bearer[] = "\001auth=Bearer ";
 	size_t ulen = strlen(user), size;
 	char *at;
 
@@ -152,19 +153,36 @@ send_token(struct xoauth2 *m, const char *user, const struct secret *token,
 	    check_host(m->host, reterr) < 0)
 		return -1;
 	size = m->bearer ? gs2_size(m, ulen) : strlen("user=") + ulen;
-	size += strlen(bearer) + token->len + strlen("\001\001");
+	size += strlen(auth_bearer) + token->len + strlen("\001\001");
 	if ((at = buf_room(&m->out, size)) == NULL) {
 		buf_wipe(&m->out);
 		return diag_nomem(reterr);
 	}
 	at = m->bearer ? append_gs2(at, m, user, ulen) :
 			 append_user(at, user, ulen);
-	at = append(at, bearer, strlen(bearer));
+	at = append(at, auth_bearer, strlen(auth_bearer));
 	at = append(at, token->ptr, token->len);
 	at = append(at, "\001\001", strlen("\001\001"));
 	m->out.len = (size_t)(at - m->out.ptr);
 	m->state = XOAUTH2_SENT;
 	return 0;
+}
+
+/* Some servers quote what they were told. */
+static void
+hide_token(struct xoauth2 *m)
+{
+	const size_t skip = strlen(auth_bearer), end = strlen("\001\001");
+	const char *auth =
+	    m->out.len > 0 ? memmem(m->out.ptr, m->out.len, auth_bearer, skip) :
+			     NULL;
+	size_t n;
+
+	if (auth == NULL)
+		return;
+	n = m->out.len - (size_t)(auth - m->out.ptr);
+	if (n > skip + end)
+		diag_hide(&m->verdict, auth + skip, n - skip - end);
 }
 
 static void
@@ -181,24 +199,25 @@ hear_verdict(struct xoauth2 *m, const char *in, size_t inlen)
 	m->state = XOAUTH2_REFUSED;
 	(void)diag_set(&m->verdict, DIAG_REAUTH, "%.*s%s", (int)n, in,
 	    inlen > VERDICT_MAX ? "..." : "");
+	hide_token(m);
 }
 
 int
 xoauth2_step(struct xoauth2 *m, const char *user, const struct secret *token,
     const char *in, size_t inlen, struct diag *reterr)
 {
-	buf_wipe(&m->out);
-
 	switch (m->state) {
 	case XOAUTH2_START:
 		return send_token(m, user, token, reterr);
 	case XOAUTH2_SENT:
 		hear_verdict(m, in, inlen);
+		buf_wipe(&m->out);
 		if (m->bearer && m->state == XOAUTH2_REFUSED)
 			buf_add(&m->out, "\001", 1);
 		return m->out.failed ? diag_nomem(reterr) : 0;
 	case XOAUTH2_REFUSED:
 	case XOAUTH2_DONE:
+		buf_wipe(&m->out);
 		break;
 	}
 	return diag_set(reterr, DIAG_PROTO,

@@ -35,7 +35,7 @@ parts_are_hidden(void **state)
 		assert_true(
 		    secret_set(&s, rows[i].secret, strlen(rows[i].secret)));
 		(void)diag_set(&d, DIAG_CONFIG, "%s", rows[i].text);
-		echo_hide(&s, &d);
+		diag_hide(&d, s.ptr, s.len);
 		assert_string_equal(d.text, rows[i].shown);
 		assert_int_equal(d.kind, DIAG_CONFIG);
 	}
@@ -50,7 +50,7 @@ nothing_behind_the_end_is_left(void **state)
 
 	(void)state;
 	(void)diag_set(&d, DIAG_CONFIG, "%s", secret);
-	echo_hide(&s, &d);
+	diag_hide(&d, s.ptr, s.len);
 	for (size_t i = strlen(d.text); i < sizeof(d.text); i++)
 		assert_int_equal(d.text[i], '\0');
 }

@@ -330,6 +330,31 @@ oauthbearer_limits(void **unused)
 	xoauth2_wipe(&m);
 }
 
+static void
+a_token_that_is_quoted(void **unused)
+{
+	static const char words[] = "{\"token\":\"ya29.short-1\",\"of\":\"u\"}";
+	auto_secret struct secret token = SECRET_INIT;
+	struct diag d = DIAG_INIT;
+	struct xoauth2 m;
+
+	(void)unused;
+	assert_true(secret_set(&token, "ya29.short-1", 12));
+	for (int bearer = 0; bearer < 2; bearer++) {
+		if (bearer)
+			oauthbearer_init(&m, "h", 587);
+		else
+			xoauth2_init(&m);
+		assert_int_equal(xoauth2_step(&m, "u", &token, NULL, 0, &d), 0);
+		assert_int_equal(
+		    xoauth2_step(&m, NULL, NULL, words, strlen(words), &d), 0);
+		assert_string_equal(
+		    m.verdict.text, "{\"token\":\"***\",\"of\":\"u\"}");
+		assert_int_equal(m.out.len, bearer);
+		xoauth2_wipe(&m);
+	}
+}
+
 int
 main(void)
 {
@@ -342,6 +367,7 @@ main(void)
 		cmocka_unit_test(oauthbearer_responses),
 		cmocka_unit_test(oauthbearer_refused),
 		cmocka_unit_test(oauthbearer_limits),
+		cmocka_unit_test(a_token_that_is_quoted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
