@@ -96,7 +96,7 @@ class Echo:
                     answer = (200, json.dumps({
                         "device_code": echo.device_code, "user_code": "AB-CD",
                         "verification_uri": "https://login.example.com/",
-                        "expires_in": 600, "interval": 1}), {})
+                        "expires_in": 3, "interval": 1}), {})
                 elif echo.mode == GOOD:
                     again = make()
                     note("new refresh token", again)
