@@ -11,12 +11,12 @@
 static void
 set_replaces_everything(void **unused)
 {
-	struct diag d = { DIAG_RETRY, 30, "old", true };
+	struct diag d = { DIAG_RETRY, 30, "old", true, true };
 
 	(void)unused;
 	assert_int_equal(diag_set(&d, DIAG_CONFIG, "%s:%d", "a.conf", 7), -1);
 	assert_int_equal(d.kind, DIAG_CONFIG);
-	assert_false(d.once);
+	assert_false(d.once || d.provider);
 	assert_int_equal(d.retry_after_s, 0);
 	assert_string_equal(d.text, "a.conf:7");
 }
@@ -35,12 +35,13 @@ set_may_quote_itself(void **unused)
 static void
 wrap_keeps_kind_and_time(void **unused)
 {
-	struct diag d = { DIAG_RETRY, 30, "no route", false };
+	struct diag d = { DIAG_RETRY, 30, "no route", false, true };
 
 	(void)unused;
 	assert_int_equal(diag_wrap(&d, "account %s", "a@example.com"), -1);
 	assert_int_equal(d.kind, DIAG_RETRY);
 	assert_int_equal(d.retry_after_s, 30);
+	assert_true(d.provider);
 	assert_string_equal(d.text, "account a@example.com: no route");
 }
 
