@@ -125,7 +125,8 @@ class Day:
     def lose_logins(self):
         """Their refresh tokens are no good for a quarter of an hour."""
         lost = self.some(0.01)
-        tokens = {t: a for t, a in self.endpoint.grants.items() if a in lost}
+        tokens = {t: a for t, a in dict(self.endpoint.grants).items()
+                  if a in lost}
         for token in tokens:
             del self.endpoint.grants[token]
         for account in lost:
