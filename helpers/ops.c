@@ -293,13 +293,16 @@ op_forget(struct session *s, const struct wire_msg *msg)
 	session_finish(s);
 }
 
-/* A mail server's words, and what they mean. */
+/* A mail server's words, which may quote the token, and what they mean. */
 static void
-log_reason(struct log_line *l, const char *reason, const struct advice *a)
+log_reason(struct log_line *l, const char *reason, const struct secret *token,
+    const struct advice *a)
 {
 	struct diag d = DIAG_INIT;
 
-	log_str(l, "reason", reason);
+	(void)diag_set(&d, DIAG_REAUTH, "%s", reason != NULL ? reason : "");
+	diag_hide(&d, token->ptr, token->len);
+	log_str(l, "reason", d.text);
 	if (a == NULL)
 		return;
 	(void)diag_set(&d, a->kind, "%s: %s", a->cause, a->todo);
@@ -342,7 +345,7 @@ op_reject(struct session *s, const struct wire_msg *msg)
 	accounts_metrics(s->server->accounts)->all.rejects++;
 	line = log_request(s, LOG_WARNING, "reject", DIAG_OK);
 	log_int(&line, "generation", generation);
-	log_reason(&line, reason, a);
+	log_reason(&line, reason, &l->grant.access_token, a);
 	visitor_log(&s->peer, &line);
 	/* Some words say that no token would do. */
 	if (a == NULL || a->stale)
