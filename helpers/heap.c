@@ -49,7 +49,7 @@ realloc(void *block, size_t size)
 	}
 	if (size <= has && size >= has / 2 && block != NULL)
 		return block;
-	if ((larger = malloc(size)) == NULL)
+	if ((larger = malloc(size > 0 ? size : 1)) == NULL)
 		return NULL;
 	if (block != NULL) {
 		memcpy(larger, block, has < size ? has : size);
