@@ -59,9 +59,13 @@ class Reports:
         """What has been found since the last time; empty: nothing."""
         text = ""
         for path in sorted(self.directory.iterdir()):
-            if path.name not in self.told and path.stat().st_size > 0:
+            # Of valgrind, what begins with -- is about itself.
+            said = "".join(
+                line for line in path.read_text(errors="replace").splitlines(True)
+                if not line.startswith("--"))
+            if path.name not in self.told and said:
                 self.told.add(path.name)
-                text += f"{path.name}:\n{path.read_text(errors='replace')[:LEFT]}\n"
+                text += f"{path.name}:\n{said[:LEFT]}\n"
         return text
 
     def close(self):
