@@ -164,7 +164,7 @@ def test_it_is_not_hammered_while_away(outage, ledger, name):
     tried = max(outage.during[name], seen)
     assert 2 <= tried <= most
     busiest = endpoint.busiest(outage.away, outage.back, MINUTE)
-    assert busiest <= 12
+    assert busiest <= 40        # those that were due before one had failed
     ledger.row(
         f"renewals tried in that hour: {FAULTS[name][1]}", tried,
         f"no more than these, for its {count(name):,} accounts and their clients together"

@@ -123,7 +123,7 @@ class Day:
         self.done["reloads"] += 1
 
     def lose_logins(self):
-        """Their refresh tokens are no good for a quarter of an hour."""
+        """Their refresh tokens are no good for a moment."""
         lost = self.some(0.01)
         tokens = {t: a for t, a in dict(self.endpoint.grants).items()
                   if a in lost}
