@@ -1,6 +1,8 @@
 #include "log.h"
 
 #include <inttypes.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -87,6 +89,8 @@ log_int(struct log_line *l, const char *key, int64_t value)
 void
 log_send(struct log_line *l)
 {
+	struct pollfd out = { .fd = STDERR_FILENO, .events = POLLOUT };
+
 	if (!to_stderr) {
 		syslog(l->priority, "%s", l->text);
 		/* Who has just typed the command is not looking there. */
@@ -94,7 +98,13 @@ log_send(struct log_line *l)
 			return;
 	}
 	l->text[l->len] = '\n';
-	/* A log that nobody reads is no reason to stop serving tokens. */
-	if (write(STDERR_FILENO, l->text, l->len + 1) < 0)
+	/*
+	 * A log that nobody reads is no reason to stop serving tokens: a pipe
+	 * that poll() calls writable takes a line of this length whole.
+	 */
+	_Static_assert(
+	    sizeof(l->text) <= PIPE_BUF, "one write, never blocking");
+	if (poll(&out, 1, 0) > 0 && (out.revents & POLLOUT) != 0 &&
+	    write(STDERR_FILENO, l->text, l->len + 1) < 0)
 		return;
 }

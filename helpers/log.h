@@ -14,8 +14,11 @@
 #include <stdint.h>
 #include <syslog.h>
 
-/* stderr_wanted: lines go to standard error instead of syslog; those of
- * LOG_CRIT also do if that is a terminal. */
+/*
+ * stderr_wanted: lines go to standard error instead of syslog; those of
+ * LOG_CRIT also do if that is a terminal.  What a full pipe does not take is
+ * lost: nobody waits for who reads it.
+ */
 void log_open(const char *program, bool stderr_wanted);
 
 /* A line under construction; a value of its scope, nothing to free. */

@@ -1,9 +1,11 @@
 /* A log line is one line, whatever somebody puts into a name. */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -64,6 +66,33 @@ too_long_is_cut(void **unused)
 	assert_int_equal(strlen(l.text), l.len);
 }
 
+/* Fills a pipe in place of standard error, and gives that back. */
+static void
+a_full_pipe_stops_nobody(void **unused)
+{
+	int was = dup(STDERR_FILENO), end[2];
+	char rubbish[4096] = { 0 };
+
+	(void)unused;
+	assert_int_equal(pipe(end), 0);
+	assert_int_equal(fcntl(end[1], F_SETFL, O_NONBLOCK), 0);
+	while (write(end[1], rubbish, sizeof(rubbish)) > 0)
+		;
+	assert_int_equal(fcntl(end[1], F_SETFL, 0), 0);
+	assert_int_equal(dup2(end[1], STDERR_FILENO), STDERR_FILENO);
+	(void)alarm(10);
+	for (unsigned i = 0; i < 100; i++) {
+		struct log_line l = log_event(LOG_INFO, "x");
+
+		log_send(&l);
+	}
+	(void)alarm(0);
+	assert_int_equal(dup2(was, STDERR_FILENO), STDERR_FILENO);
+	(void)close(was);
+	(void)close(end[0]);
+	(void)close(end[1]);
+}
+
 int
 main(void)
 {
@@ -71,6 +100,7 @@ main(void)
 		cmocka_unit_test(values),
 		cmocka_unit_test(numbers),
 		cmocka_unit_test(too_long_is_cut),
+		cmocka_unit_test(a_full_pipe_stops_nobody),
 	};
 
 	return cmocka_run_group_tests_name("log", tests, NULL, NULL);
