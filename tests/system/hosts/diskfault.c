@@ -5,11 +5,9 @@
  * n-th of them, and keeps a journal of what they did, from which
  * lab/diskfault.py tells what a power cut would have left.
  *
- *   DISKFAULT_DIRECTORY  what is below it counts
+ *   DISKFAULT_DIRECTORY  what is below it counts, but for descriptors 0 to 2
  *   DISKFAULT_ORDER      struct order, mapped by the test, too
  *   DISKFAULT_JOURNAL    is appended to
- *
- * Descriptors 0 to 2 are not watched, since a log may lie in the directory.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -169,7 +167,7 @@ strike(int needs)
 	hit = o->count == o->at || (o->stays && o->count > o->at);
 	if (o->at == 0 || !hit || (o->stays && !concerns(o->what, needs)))
 		return 0;
-	o->struck++;
+	o->struck += o->what > SHORT; /* the others: if it is a write */
 	if (o->what == DIE_BEFORE)
 		die();
 	return o->what;
@@ -289,8 +287,10 @@ write_counted(int fd, const void *p, size_t n, off_t at)
 	struck = strike(begins + (off_t)n <= st.st_size ? CHANGE : ROOM);
 	if (fails(struck))
 		return -1;
-	if ((struck == SHORT || struck == SHORT_FULL) && n > 1)
+	if ((struck == SHORT || struck == SHORT_FULL) && n > 1) {
 		n /= 2;
+		lab.order->struck++;
+	}
 	if (struck == SHORT_FULL)
 		*lab.order = (struct order){ lab.order->count + 1, ENOSPC, 1,
 			lab.order->count, 1 };
