@@ -14,6 +14,7 @@ import pytest
 from lab import wire
 from lab.agent import (BUILD, EX_CONFIG, EX_NOPERM, EX_TEMPFAIL, USER,
                        client_environment)
+from lab.diskfault import FULL_DISK, DiskFault
 from lab.lab import ACCOUNT
 from lab.process import Process
 from lab.wait import until
@@ -181,11 +182,16 @@ def test_bad_secret_file_stops_one_account(served, mode, owner, words):
     assert "never-to-be-seen" not in agent.text() + done.stderr
 
 
-def test_state_that_cannot_be_written(served):
+def test_full_disk(served):
     """The new token is served, the one-time refresh token that came with it
     is kept in memory and saved as soon as that is possible."""
     agent = served.agent
-    agent.state.chmod(0o500)
+    disk = DiskFault(agent.state, agent.directory / "disk")
+    agent.stop()
+    agent.environment = disk.environment
+    agent.start()
+    agent.environment = {}
+    disk.order(1, FULL_DISK)
     before = agent.grant(ACCOUNT)
     agent.do("refresh", ACCOUNT)
     token = agent.do("token", ACCOUNT).strip()
@@ -193,7 +199,7 @@ def test_state_that_cannot_be_written(served):
     assert agent.events("state-not-saved", ACCOUNT)
     assert agent.grant(ACCOUNT) == before
 
-    agent.state.chmod(0o700)
+    disk.order()
     agent.do("refresh", ACCOUNT)
     assert (agent.grant(ACCOUNT)["refresh_token"]
             == served.endpoints[ACCOUNT].refresh_token)
@@ -201,6 +207,24 @@ def test_state_that_cannot_be_written(served):
     agent.start()
     agent.do("refresh", ACCOUNT)
     assert served.endpoints[ACCOUNT].alive
+
+
+def test_state_that_cannot_be_written(served):
+    """Until somebody mends it no one-time refresh token is spent; the token
+    that is there is served."""
+    agent, endpoint = served.agent, served.endpoints[ACCOUNT]
+    agent.do("refresh", ACCOUNT)
+    before, count = agent.grant(ACCOUNT), endpoint.count
+    agent.state.chmod(0o500)
+    done = agent.cli("refresh", ACCOUNT)
+    assert done.returncode == EX_CONFIG, done.stderr
+    assert "no token was asked for" in done.stderr
+    assert endpoint.count == count and agent.grant(ACCOUNT) == before
+
+    agent.state.chmod(0o700)
+    agent.do("refresh", ACCOUNT)
+    assert endpoint.count == count + 1 and endpoint.alive
+    assert agent.grant(ACCOUNT)["refresh_token"] == endpoint.refresh_token
 
 
 def test_admin_only(served):

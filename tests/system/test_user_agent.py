@@ -11,6 +11,7 @@ import pytest
 
 from lab import sealed
 from lab.agent import BUILD, EX_CONFIG, EX_OK, client_environment
+from lab.diskfault import FULL_DISK, LIBRARY, DiskFault
 from lab.process import Process
 from lab.wait import until
 
@@ -142,7 +143,9 @@ def test_idle_agent_stays_with_what_is_not_saved(lab, home, account):
     home.do("import", NAME, give=account.refresh_token)
     home.conf.write_text(f"[agent]\nidle_exit = {IDLE}\n" +
                          home.conf.read_text())
-    state = home.directory / ".local/state/mailtoken"
+    disk = DiskFault(home.directory / ".local/state/mailtoken",
+                     lab.directory / "disk")
+    preload = str(shutil.copy(LIBRARY, home.programs))
     home.socket.parent.mkdir()
     home.socket.parent.chmod(0o755)
     home.runtime.chmod(0o711)
@@ -153,22 +156,23 @@ def test_idle_agent_stays_with_what_is_not_saved(lab, home, account):
         agent = Process(
             ["/usr/bin/python3", "-c", ACTIVATE, str(listening.fileno()),
              home.programs / "mailtokend", "--user", "-f"],
-            lab.directory / "agent.log", env=home.environment,
+            lab.directory / "agent.log",
+            env=home.environment | disk.environment | {"LD_PRELOAD": preload},
             pass_fds=[listening.fileno()], **home.as_user)
         try:
             until(lambda: "event=renewal" in agent.text(), 20, "a token")
-            state.chmod(0o500)
+            disk.order(1, FULL_DISK)
             home.do("refresh", NAME)
             assert "event=state-not-saved" in agent.text()
             time.sleep(2 * IDLE)
             assert agent.alive()
-            state.chmod(0o700)
+            disk.order()
             home.do("refresh", NAME)
             until(lambda: not agent.alive(), IDLE + 10, "the agent's end")
             assert agent.popen.returncode == 0
         finally:
             agent.stop()
-    grant = sealed.text(state / f"{NAME}.grant",
+    grant = sealed.text(disk.directory / f"{NAME}.grant",
                         home.conf.parent / "seal.key").decode()
     assert f"refresh_token={account.refresh_token}\n" in grant
 

@@ -44,6 +44,7 @@ FAULTS = [
     Fault("short write", SHORT),
     Fault("short write, then ENOSPC", SHORT_FULL),
 ]
+FULL_DISK = FAULTS[4]
 
 
 class DiskFault:
