@@ -14,6 +14,10 @@
 #define TIMER_MAX_MS  (3600 * 1000) /* libevent's clock may drift */
 #define DAY_S	      (24 * 3600)
 
+static void arm(struct live *l);
+static void begin(struct live *l, bool force);
+static void save_again(struct live *l);
+
 void
 live_free(struct live *l)
 {
@@ -22,6 +26,8 @@ live_free(struct live *l)
 	if (l->timer != NULL)
 		event_free(l->timer);
 	renew_cancel(&l->renewal);
+	if (l->unsaved)
+		save_again(l);
 	pace_ended(l, 0, &dropped);
 	pace_leave(l);
 	refresh_wipe(&l->refresh);
@@ -30,9 +36,6 @@ live_free(struct live *l)
 	free(l->doubts);
 	free(l);
 }
-
-static void arm(struct live *l);
-static void begin(struct live *l, bool force);
 
 static struct lease_now
 now_both(void)
@@ -112,8 +115,10 @@ renewed(void *arg, const struct grant *g, const struct diag *unsaved,
 	pace_ended(l, clock_now_ms(), g != NULL ? NULL : why);
 	count_renewal(l, g != NULL ? DIAG_OK : why->kind);
 	announce_renewal(l, g, unsaved, why);
-	if (g != NULL)
+	if (g != NULL) {
 		l->unsaved = unsaved != NULL;
+		l->save_ms = clock_now_ms() + SAVE_AGAIN_MS;
+	}
 	ended(l, g, why);
 	/* Asked for before a reload that wants something else. */
 	if (g != NULL && l->grant.binding != account_binding(l->account))
@@ -188,8 +193,11 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	if (l->pool->quiet)
 		return;
 	announce_expiry(l);
-	if (l->unsaved && l->renewal == NULL)
-		save_again(l);
+	if (l->unsaved && now >= l->save_ms) {
+		l->save_ms = now + SAVE_AGAIN_MS;
+		if (l->renewal == NULL)
+			save_again(l);
+	}
 	pace_look(l, now);
 	if (now >= refresh_due_ms(&l->refresh, now) &&
 	    now >= l->not_before_ms && pace_ahead(l, now) &&
@@ -205,10 +213,10 @@ arm(struct live *l)
 	int64_t due = pace_due(l, now, refresh_due_ms(&l->refresh, now));
 	struct timeval tv;
 
-	if (l->unsaved && due > now + SAVE_AGAIN_MS)
-		due = now + SAVE_AGAIN_MS;
 	if (due < l->not_before_ms)
 		due = l->not_before_ms;
+	if (l->unsaved && due > l->save_ms)
+		due = l->save_ms;
 	if (l->turn_ms != 0)
 		due = l->turn_ms;
 	if (due > now + TIMER_MAX_MS)

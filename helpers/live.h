@@ -42,6 +42,7 @@ struct live {
 	struct refresh refresh;
 	struct grant grant; /* as renewed or read; may be newer than disk */
 	bool unsaved;
+	int64_t save_ms;       /* if it is: when to try again */
 	bool gone;	       /* not configured any more */
 	int64_t not_before_ms; /* spreads renewals */
 	struct shared_gate *gate;  /* of its token endpoint; NULL: none */
@@ -62,6 +63,7 @@ struct live {
 /* NULL: no memory.  References c, which account belongs to. */
 struct live *live_new(
     struct live_pool *pool, struct config *c, const struct account *account);
+/* A grant that could not be written yet is tried a last time. */
 void live_free(struct live *l);
 /*
  * Reads what an earlier run left, and begins to renew ahead of time; if
