@@ -153,6 +153,7 @@ $(BUILD)/mailtoken: $(CLI:%=$(BUILD)/helpers/%.o) $(BUILD)/libcore.a
 $(BUILD)/tests/unit/test_heap: $(BUILD)/helpers/heap.o
 $(BUILD)/tests/unit/test_log: $(BUILD)/helpers/log.o
 $(BUILD)/tests/unit/test_lease: $(BUILD)/helpers/lease.o
+$(BUILD)/tests/unit/test_pace: $(BUILD)/helpers/pace.o
 $(BUILD)/tests/unit/test_ration: $(BUILD)/helpers/ration.o
 $(BUILD)/tests/unit/test_known: $(addprefix $(BUILD)/helpers/,known.o peer.o)
 $(BUILD)/tests/unit/test_expiry: $(BUILD)/helpers/expiry.o $(BUILD)/helpers/log.o

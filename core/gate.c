@@ -93,6 +93,9 @@ failed(struct gate *g, int64_t now, const void *who, int64_t retry_after_s)
 	if (gate_is_down(g) || who != g->failed)
 		g->failures++;
 	g->failed = who;
+	/* Nor is what it was told until then. */
+	if (!gate_is_down(g))
+		return;
 	for (unsigned i = GATE_FAILURES;
 	     i < g->failures && wait < GATE_PROBE_MAX_MS; i++)
 		wait *= 2;

@@ -111,6 +111,9 @@ pace_ahead(struct live *l, int64_t now)
 	}
 	if (gate_admits(g, now, &again))
 		return true;
+	/* However long it said it would be away: it may be back before. */
+	if (again > now + LOOK_MS)
+		again = now + LOOK_MS;
 	l->not_before_ms = again + refresh_jitter(&l->refresh, AGAIN_MS);
 	return false;
 }

@@ -98,6 +98,22 @@ one_accounts_trouble_is_its_own(void **unused)
 	assert_true(gate_is_down(&g));
 }
 
+/* One account is asked to wait for an hour, then others see a short outage. */
+static void
+what_one_account_was_told_is_its_own(void **unused)
+{
+	struct gate g = { .accounts = N };
+
+	(void)unused;
+	gate_started(&g);
+	gate_ended(&g, T0, GATE_FAILED, &who[7], 3600);
+	ends(&g, T0, GATE_FAILED, 8);
+	ends(&g, T0, GATE_FAILED, 9);
+	assert_true(gate_is_down(&g));
+	assert_false(admits(&g, T0 + GATE_PROBE_MS - 1));
+	assert_true(admits(&g, T0 + GATE_PROBE_MS));
+}
+
 static void
 one_at_a_time_while_it_is_down(void **unused)
 {
@@ -193,6 +209,7 @@ main(void)
 		cmocka_unit_test(few_until_it_has_answered),
 		cmocka_unit_test(who_waits_is_let_in),
 		cmocka_unit_test(one_accounts_trouble_is_its_own),
+		cmocka_unit_test(what_one_account_was_told_is_its_own),
 		cmocka_unit_test(one_at_a_time_while_it_is_down),
 		cmocka_unit_test(asks_when_it_was_told_to),
 		cmocka_unit_test(all_come_back_at_a_pace),
