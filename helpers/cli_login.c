@@ -151,11 +151,27 @@ run(struct login *l, login_way *way)
 	return cli_fail(&d);
 }
 
+/* Could the login be written now?  One that somebody renews: it can. */
+static int
+try_room(const struct store *s, const char *account, struct diag *reterr)
+{
+	struct store_lock lock = STORE_LOCK_INIT;
+	int rc = store_lock(s, account, &lock, reterr);
+
+	if (rc < 0)
+		return lock.busy ? 0 : -1;
+	rc = store_reserve(s, &lock, account, reterr);
+	store_unreserve(s, &lock, account);
+	store_unlock(&lock);
+	return rc;
+}
+
 /* Without a place to keep it, nobody need log in. */
 static int
 check(struct cli *c, const struct account *a, struct diag *reterr)
 {
 	struct store store = STORE_INIT;
+	int rc;
 
 	if (a->grant != GRANT_REFRESH_TOKEN)
 		return diag_set(reterr, DIAG_CONFIG,
@@ -164,8 +180,9 @@ check(struct cli *c, const struct account *a, struct diag *reterr)
 		    grant_name(a->grant), a->name);
 	if (cli_store_open(c, &store, reterr) < 0)
 		return -1;
+	rc = try_room(&store, a->name, reterr);
 	store_close(&store);
-	return 0;
+	return rc;
 }
 
 static bool

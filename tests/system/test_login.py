@@ -26,6 +26,7 @@ import pytest
 from lab import idp
 from lab.agent import (BUILD, EX_CONFIG, EX_NOPERM, EX_OK, EX_TEMPFAIL,
                        EX_USAGE, client_environment)
+from lab.diskfault import FULL_DISK, DiskFault
 from lab.oddprovider import PENDING, OddProvider
 from lab.process import Process
 from lab.wait import until
@@ -477,6 +478,17 @@ def test_no_refresh_token_comes(lab):
     code, said = ended(command)
     assert code == EX_CONFIG and "offline_access" in said
     assert not state(lab, "short")
+
+
+def test_no_room_for_the_login(lab):
+    """Found out before anybody logs in for nothing."""
+    disk = DiskFault(lab.agent.state, lab.directory / "disk")
+    disk.order(1, FULL_DISK)
+    code, said = ended(login(lab, "interrupted", "--device",
+                             **disk.environment))
+    assert code == EX_TEMPFAIL and "No space left on device" in said
+    assert len(said.splitlines()) == 1
+    assert disk.struck and not state(lab, "interrupted")
 
 
 def test_the_port_is_taken(lab):
