@@ -178,6 +178,8 @@ $(BUILD)/tests/system/hosts/libraryhost: $(BUILD)/tests/system/hosts/libraryhost
 $(filter-out %/libraryhost,$(HOSTS)): $(BUILD)/%: $(BUILD)/%.o
 	$(LINK) -o $@ $^ $(shell $(PKG) --libs libsasl2) -lpthread
 
+# Called before a sanitizer in that program is ready.
+$(PRELOADS): override SAN =
 $(PRELOADS): %.so: %.o
 	$(LINK) -shared -o $@ $^
 
