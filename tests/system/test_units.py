@@ -62,6 +62,14 @@ def test_units_have_no_error(units, directory, manager):
     assert (done.returncode, done.stdout) == (EX_OK, "")
 
 
+@pytest.mark.parametrize("directory", [SYSTEM, USER])
+def test_a_failed_agent_is_started_for_ever(units, directory):
+    """systemd would give up after five starts in ten seconds."""
+    lines = (units / directory / "mailtokend.service").read_text().splitlines()
+    assert "Restart=on-failure" in lines
+    assert "StartLimitIntervalSec=0" in lines
+
+
 def test_what_verify_would_say(units, tmp_path):
     """It warns of what it does not know, and is content."""
     unit = tmp_path / "mailtokend.service"
