@@ -1,7 +1,6 @@
 #include "gate.h"
 
-#define RETRY_AFTER_MAX_S 3600
-#define AGAIN_MS	  500 /* while too many are under way */
+#define AGAIN_MS 500 /* while too many are under way */
 
 bool
 gate_is_down(const struct gate *g)
@@ -101,8 +100,8 @@ failed(struct gate *g, int64_t now, const void *who, int64_t retry_after_s)
 		wait *= 2;
 	if (wait > GATE_PROBE_MAX_MS)
 		wait = GATE_PROBE_MAX_MS;
-	if (retry_after_s > RETRY_AFTER_MAX_S)
-		retry_after_s = RETRY_AFTER_MAX_S;
+	if (retry_after_s > GATE_TOLD_MAX_MS / 1000)
+		retry_after_s = GATE_TOLD_MAX_MS / 1000;
 	if (wait < retry_after_s * 1000)
 		wait = retry_after_s * 1000;
 	if (g->probe_ms < now + wait)

@@ -22,6 +22,11 @@
 #define GATE_FAILURES	  3
 #define GATE_PROBE_MS	  (5 * 1000)  /* DOWN: one asks, and the next then, */
 #define GATE_PROBE_MAX_MS (30 * 1000) /* or later, the longer it lasts */
+/*
+ * Or when it says, but it may have meant the one account that asked: that one
+ * keeps to it (refresh.h), and another asks.
+ */
+#define GATE_TOLD_MAX_MS  (5 * 60 * 1000)
 #define GATE_SPREAD_MS	  (10 * 60 * 1000) /* after DOWN, for who has a token */
 #define GATE_HURRY_MS	  (5 * 60 * 1000)  /* for all who have none */
 #define GATE_SLOT_MAX_MS  300		   /* between two, if there are few */

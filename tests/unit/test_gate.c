@@ -144,12 +144,22 @@ asks_when_it_was_told_to(void **unused)
 
 	(void)unused;
 	gate_started(&g);
-	gate_ended(&g, T0, GATE_FAILED, &who[5], 600);
-	assert_false(admits(&g, T0 + 599 * S));
-	assert_true(admits(&g, T0 + 600 * S));
+	gate_ended(&g, T0, GATE_FAILED, &who[5], 200);
+	assert_false(admits(&g, T0 + 199 * S));
+	assert_true(admits(&g, T0 + 200 * S));
+}
+
+/* It is back, but the first to ask is throttled. */
+static void
+one_accounts_hour_is_not_all_others(void **unused)
+{
+	struct gate g = down(T0);
+
+	(void)unused;
 	gate_started(&g);
-	gate_ended(&g, T0, GATE_FAILED, &who[5], 864000);
-	assert_true(admits(&g, T0 + 3600 * S));
+	gate_ended(&g, T0, GATE_FAILED, &who[5], 3600);
+	assert_false(admits(&g, T0 + GATE_TOLD_MAX_MS - 1));
+	assert_true(admits(&g, T0 + GATE_TOLD_MAX_MS));
 }
 
 static void
@@ -212,6 +222,7 @@ main(void)
 		cmocka_unit_test(what_one_account_was_told_is_its_own),
 		cmocka_unit_test(one_at_a_time_while_it_is_down),
 		cmocka_unit_test(asks_when_it_was_told_to),
+		cmocka_unit_test(one_accounts_hour_is_not_all_others),
 		cmocka_unit_test(all_come_back_at_a_pace),
 		cmocka_unit_test(few_come_back_at_once),
 	};
