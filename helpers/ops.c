@@ -328,14 +328,17 @@ static void
 op_reject(struct session *s, const struct wire_msg *msg)
 {
 	struct live *l = find_allowed(s);
-	const char *reason = wire_get(msg, "reason");
-	const struct advice *a = reason != NULL ? advice_mail(reason) : NULL;
+	const char *reason;
+	const struct advice *a;
 	struct diag d = DIAG_INIT;
 	struct log_line line;
 	int64_t generation;
 
+	/* An answer has been the end of the message, or even of the session. */
 	if (l == NULL)
 		return;
+	reason = wire_get(msg, "reason");
+	a = reason != NULL ? advice_mail(reason) : NULL;
 	if (!wire_get_int(msg, "generation", &generation)) {
 		(void)diag_set(&d, DIAG_PROTO, "reject needs a generation");
 		fail(s, &d);

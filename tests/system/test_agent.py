@@ -259,7 +259,8 @@ def test_allowed_by_supplementary_group(served):
     b"GET / HTTP/1.1\r\n\n",
     b"\x00\xff" * 2000 + b"\n\n",
     b"version=1\nop=get\naccount=" + b"a" * 40000,
-], ids=range(9))
+    b"version=1\nop=reject\naccount=nobody\ngeneration=1\nreason=no\n\n",
+], ids=range(10))
 def test_malformed_requests(shared_agent, request_bytes):
     answer = wire.ask_raw(shared_agent.sockets[0], request_bytes)
     assert answer == {} or answer["status"] == "error"
