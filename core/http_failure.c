@@ -55,6 +55,17 @@ proxy_text(const struct http_failure *f, long status, struct diag *ret)
 	    "%s: the proxy cannot reach it (status %ld)", f->host, status);
 }
 
+/* What libcurl says of https_proxy quotes it, with the password in it. */
+static int
+proxy_url_text(const struct http_failure *f, struct diag *ret)
+{
+	return diag_set(ret, DIAG_CONFIG,
+	    "%s: https_proxy is no URL of a proxy: write "
+	    "http://USER:PASSWORD@HOST:PORT, other signs than letters and "
+	    "digits in USER and PASSWORD as %%XX",
+	    f->host);
+}
+
 /* Either side may be the first to say that the other is too old. */
 static bool
 is_old_tls(const struct http_failure *f, const char *words)
@@ -75,6 +86,8 @@ http_failure_text(const struct http_failure *f, struct diag *ret)
 	(void)curl_easy_getinfo(f->easy, CURLINFO_HTTP_CONNECTCODE, &status);
 	if (status >= 300)
 		return proxy_text(f, status, ret);
+	if (strstr(words, "nsupported proxy") != NULL)
+		return proxy_url_text(f, ret);
 	if (is_old_tls(f, words))
 		return diag_set(ret, DIAG_CONFIG,
 		    "%s: it speaks no TLS 1.2 or newer, and older TLS is not "

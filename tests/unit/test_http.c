@@ -243,6 +243,34 @@ sends_what_it_should(void **state)
 	assert_null(strstr(lab->seen, "\r\nCookie"));
 }
 
+/* libcurl's words would have the password in them. */
+static void
+quotes_no_proxy(void **state)
+{
+	static const char *const wrong[] = {
+		"ftp://relay:pass-4711@127.0.0.1:1",
+		"odd://relay:pass-4711@127.0.0.1:1",
+		"http://relay:pass-4711@127.0.0.1:99999",
+		"http://relay:pass-4711@no host:1"
+	};
+	struct lab *lab = *state;
+	struct http_request q = { .url = "https://login.contoso.example/",
+		.timeout_ms = 2000,
+		.answer_max = 64 };
+
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		struct result r;
+
+		assert_int_equal(setenv("https_proxy", wrong[i], 1), 0);
+		run(lab, &q, &r);
+		assert_int_equal(unsetenv("https_proxy"), 0);
+		if (r.why.kind != DIAG_CONFIG ||
+		    strstr(r.why.text, "https_proxy") == NULL ||
+		    strstr(r.why.text, "4711") != NULL)
+			fail_msg("%s: %s", wrong[i], r.why.text);
+	}
+}
+
 static void
 refuses_urls(void **state)
 {
@@ -642,6 +670,7 @@ main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 		T(takes_what_comes),
 		T(sends_what_it_should),
+		T(quotes_no_proxy),
 		T(refuses_urls),
 		T(asks_the_machine_itself),
 		T(says_who_refused),
