@@ -195,15 +195,6 @@ session_answered(struct session *s)
 	s->waits_for = NULL;
 }
 
-static void
-refuse(struct session *s, const char *text)
-{
-	struct diag d = DIAG_INIT;
-
-	(void)diag_set(&d, DIAG_PROTO, "%s", text);
-	session_error(s, &d);
-}
-
 /* Reads what is there; the request is handled as soon as it is whole. */
 static void
 read_some(struct session *s)
@@ -213,9 +204,10 @@ read_some(struct session *s)
 	char *room = buf_room(&s->in, READ_STEP);
 	ssize_t n;
 
-	if (room == NULL) {
+	if (room == NULL) { /* too long is what wire_parse() says */
 		s->talks_on = true;
-		refuse(s, "the request is too long");
+		(void)diag_nomem(&d);
+		session_error(s, &d);
 		return;
 	}
 	n = recv(s->fd, room, READ_STEP, MSG_DONTWAIT);
