@@ -20,6 +20,7 @@ from lab.agent import BUILD, USER, client_environment
 from lab.lab import ACCOUNT
 from lab.process import Process
 from lab.wait import until
+from test_user_agent import Home
 
 PAGE = Path(__file__).parents[2] / "docs" / "security.md"
 SECTION = "## What each process may do"
@@ -195,6 +196,30 @@ def test_agent_as_its_user(world, process, options):
         _, said = started.communicate(timeout=20)
     if options:         # said for each lookup of Postfix's, it would be noise
         assert NOT_LOCKED not in said
+
+
+def test_agent_of_a_user(lab):
+    """--user: as under its unit, but for whose it is."""
+    home = Home(lab.directory)
+    home.conf.parent.mkdir(mode=0o700, parents=True)
+    home.conf.write_text(f"[account {ACCOUNT}]\nprovider = custom\n"
+                         "token_endpoint = https://127.0.0.1:1/token\n"
+                         "grant = refresh_token\nclient_id = x\nscope = y\n")
+    for made in (home.conf.parent.parent, home.conf.parent, home.conf):
+        os.chown(made, home.who.pw_uid, home.who.pw_gid)
+    agent = home.start(lab.directory / "user.log")
+    try:
+        until(lambda: "event=ready" in agent.text(), 20, "the agent")
+        assert look(agent.pid)["user"] == home.who.pw_name
+        compare("agent", agent.pid, without=("user",))
+        assert (home.socket.stat().st_uid, home.socket.parent.stat().st_uid
+                ) == (home.who.pw_uid,) * 2
+        others = {name for name in descriptors(agent.pid)
+                  if not name.startswith(("socket", "pipe", "anon_inode:"))}
+        state = str(home.directory / ".local/state/mailtoken")
+        assert others == {str(lab.directory / "user.log"), "/dev/null", state}
+    finally:
+        agent.stop()
 
 
 def test_command_while_it_has_a_secret(world):
