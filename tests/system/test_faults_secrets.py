@@ -731,6 +731,36 @@ def test_plugin_forgets(scene, ledger, literal):
                3, "neither plugin nor libsasl2 has left any of it")
 
 
+@pytest.mark.parametrize("mechanism, account", [
+    ("XOAUTH2", "basic"), ("OAUTHBEARER", "federated")])
+def test_library_forgets(scene, ledger, mechanism, account):
+    """With the response, after a refusal, and so with two tokens."""
+    agent = scene.agent
+    scene.run("refresh", account)
+    old = agent.do("token", account).strip()
+    host = subprocess.Popen(
+        [HOSTS / "libraryhost", "-w", "-m", mechanism, "-r", "535 5.7.3 no",
+         scene.lab.socket, account], stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE, text=True, env=client_environment())
+    try:
+        said = [until(host.stdout.readline, 20, "its words")]
+        while said[-1].strip() != "held":
+            said.append(until(host.stdout.readline, 20, said))
+        tokens = [old, agent.do("token", account).strip()]
+        assert old != tokens[1] and in_memory(host.pid, tokens[1])
+        go_on(host)
+        next_step(host, "freed")
+        assert not in_memory(host.pid, *tokens)
+        go_on(host)
+        assert host.wait(10) == 0
+    finally:
+        host.kill()
+        scene.shown += [*said, host.communicate(timeout=10)[0]]
+    ledger.row(f"a program's memory after mailtoken_free(), of tokens and the "
+               f"response for {mechanism}", 1,
+               "libmailtoken has left nothing of them")
+
+
 def test_at_the_end(scene, ledger):
     """All that was ever written, in all the state as well."""
     scene.agent.stop()

@@ -1,13 +1,15 @@
 /*
  * libraryhost.c - a program that uses libmailtoken and nothing else of ours.
  *
- * libraryhost [-t MS] [-m MECHANISM] [-r REASON] [-f] [-n THREADS -i N]
+ * libraryhost [-t MS] [-m MECHANISM] [-r REASON] [-f] [-w] [-n THREADS -i N]
  *             SOCKET ACCOUNT
  *
  *   -t MS         the time limit; 2000 without
  *   -m MECHANISM  the response with the token, for a made-up server
  *   -r REASON     reports the token as refused, and gets again
  *   -f            a child gets with the parent's handle, then the parent
+ *   -w            says "held" and, after mailtoken_free(), "freed"; goes on
+ *                 with each line of its input
  *   -n, -i        threads with a handle of their own get N tokens each
  *
  * Prints results, and the text, or the length and a sum of the token or the
@@ -25,7 +27,21 @@
 #define MAX 64
 
 static const char *socket_path, *account;
-static int timeout_ms = 2000, rounds = 1;
+static int timeout_ms = 2000, rounds = 1, waits;
+
+/* Holds still, so that its memory can be searched. */
+static void
+hold(const char *what)
+{
+	char c = '\0';
+
+	if (!waits)
+		return;
+	puts(what);
+	(void)fflush(stdout);
+	while (c != '\n' && read(STDIN_FILENO, &c, 1) == 1)
+		continue;
+}
 
 static unsigned
 sum(const char *s, size_t n)
@@ -130,7 +146,7 @@ main(int argc, char *argv[])
 	enum mailtoken_result rc;
 	struct mailtoken *m;
 
-	while ((c = getopt(argc, argv, "t:m:r:fn:i:")) != -1)
+	while ((c = getopt(argc, argv, "t:m:r:fwn:i:")) != -1)
 		if (c == 't')
 			timeout_ms = atoi(optarg);
 		else if (c == 'm')
@@ -139,6 +155,8 @@ main(int argc, char *argv[])
 			reason = optarg;
 		else if (c == 'f')
 			child = 1;
+		else if (c == 'w')
+			waits = 1;
 		else if (c == 'n')
 			threads = atoi(optarg);
 		else if (c == 'i')
@@ -161,6 +179,8 @@ main(int argc, char *argv[])
 		printf(" %s\n", mailtoken_text(m));
 		rc = get(m);
 	}
+	hold("held");
 	mailtoken_free(m);
+	hold("freed");
 	return (int)rc;
 }
