@@ -14,10 +14,10 @@ import pytest
 
 from lab.agent import EX_NOPERM, EX_OK
 from lab.ledger import times
+from lab.marks import unwatched
 from lab.shared import (ONE, Gate, begin, die, end, holder, lock_is_free,
                         make_world, worlds)
 from lab.storm import Storm, descriptors, zombies
-from lab.watched import unwatched
 
 SEED = int(os.environ.get("FAULTS_SEED", time.time()))
 BOXES = [f"box{i}@contoso.example" for i in range(6)]

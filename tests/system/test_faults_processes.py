@@ -18,11 +18,11 @@ from lab.agent import (BUILD, EX_CONFIG, EX_OK, EX_TEMPFAIL,
                        client_environment)
 from lab.fasttime import FastTime
 from lab.ledger import times
+from lab.marks import unwatched
 from lab.shared import (MANY_S, ONE, Gate, begin, end, get, holder,
                         in_background, lock_is_free, worlds)
 from lab.storm import descriptors, zombies
 from lab.wait import until
-from lab.watched import unwatched
 
 SEED = int(os.environ.get("FAULTS_SEED", time.time()))
 BOXES = [f"box{i}@contoso.example" for i in range(6)]

@@ -13,8 +13,8 @@ from lab import azure, idp, tenant
 from lab.agent import EX_CONFIG, EX_OK, EX_TEMPFAIL, USER, ensure_user
 from lab.azure import APP_SERVICE, FEDERATION, METADATA, RESOURCE
 from lab.lab import ACCOUNT
+from lab.marks import unwatched
 from lab.wait import until
-from lab.watched import unwatched
 
 OTHER = "other@contoso.example"
 NO_PROXY_HERE = "http://127.0.0.1:1"    # nobody listens there

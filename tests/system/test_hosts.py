@@ -11,7 +11,8 @@ import pytest
 from lab.agent import BUILD, PLUGINS, client_environment
 from lab.askers import Hanging, Slow
 from lab.fnv import fnv
-from lab.watched import careless, unwatched
+from lab.marks import unwatched
+from lab.watched import careless
 
 HOSTS = BUILD / "tests" / "system" / "hosts"
 USER = "user@contoso.example"

@@ -12,7 +12,7 @@ import pytest
 from lab.agent import BUILD, PLUGINS, client_environment
 from lab.askers import Hanging
 from lab.fnv import fnv
-from lab.watched import unwatched
+from lab.marks import unwatched
 
 ROOT = Path(__file__).parents[2]
 HOST = "tests/system/hosts/libraryhost"

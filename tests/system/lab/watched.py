@@ -11,16 +11,10 @@ import shutil
 import tempfile
 from pathlib import Path
 
-import pytest
-
 SANITIZED = "PLUGINS" in os.environ
 WRAPPER = shlex.split(os.environ.get("WRAPPER", ""))
 LEFT = 4000
 PATIENCE = 8 if WRAPPER else 2 if SANITIZED else 1     # times as long
-
-# What measures time or memory, or looks at the very file that runs.
-unwatched = pytest.mark.skipif(
-    SANITIZED or bool(WRAPPER), reason="not of a program that is watched")
 
 
 def options(reports: Path) -> dict:
