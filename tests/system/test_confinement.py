@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.agent import BUILD
+from lab.agent import BUILD, PLUGINS
 from lab.installed import ROOT, install
 
 APPARMOR = Path("/etc/apparmor.d")
@@ -112,6 +112,18 @@ def test_commands_of_the_page():
     assert {"revoke", "logout", "refresh"} <= named
     assert not [word for word in named
                 if not re.search(rf"\b{word}\b", known)]
+
+
+def test_places_of_the_page(tmp_path):
+    """Each file of ours that docs/security.md names in /usr is there when the
+    README's step 1 has installed it."""
+    run("make", "-s", f"BUILD={PLUGINS}", f"DESTDIR={tmp_path}",
+        "PREFIX=/usr", "-C", ROOT, "install")
+    page = (ROOT / "docs/security.md").read_text()
+    named = set(re.findall(r"(?<=[ `])/usr/[\w./-]*mailtoken[\w./*-]*", page))
+    assert len(named) >= 4
+    assert not [path for path in named
+                if not list(tmp_path.glob(path[1:].rstrip(".")))]
 
 
 @pytest.fixture(scope="module")
