@@ -76,6 +76,24 @@ delegated_account(struct cli *c, const char *name)
 	return NULL;
 }
 
+/* Who can be told only by a person is not told by mailtoken revoke. */
+static int
+log_out_here(struct cli *c, const struct account *a)
+{
+	const struct provider_info *info = provider_info(a->provider);
+	char what[256];
+
+	if (a->revocation_endpoint != NULL || info == NULL ||
+	    info->revoke_at == NULL)
+		return log_out(c, a,
+		    "logged out here; the provider does not know (mailtoken "
+		    "revoke tells it)");
+	(void)snprintf(what, sizeof(what),
+	    "logged out here; the provider does not know: revoke it at %s",
+	    info->revoke_at);
+	return log_out(c, a, what);
+}
+
 int
 cmd_logout(struct cli *c, int argc, char *argv[])
 {
@@ -85,9 +103,7 @@ cmd_logout(struct cli *c, int argc, char *argv[])
 		return cli_usage(argv[0]);
 	if ((a = delegated_account(c, argv[1])) == NULL)
 		return EX_CONFIG;
-	return log_out(c, a,
-	    "logged out here; the provider does not know (mailtoken revoke "
-	    "tells it)");
+	return log_out_here(c, a);
 }
 
 /* RFC 7009 section 2.2.1, and Google's word for a token that is dead. */

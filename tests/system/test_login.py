@@ -727,6 +727,11 @@ def test_a_provider_that_cannot_revoke(lab):
     assert said.returncode == EX_UNAVAILABLE
     assert "Entra admin center" in said.stderr and "--local" in said.stderr
     assert lab.agent.grant(user) == before
+    said = lab.agent.cli("logout", user)
+    assert said.returncode == EX_OK, said.stderr
+    assert "Entra admin center" in said.stderr
+    assert "mailtoken revoke" not in said.stderr
+    lab.agent.do("import", user, give="rt-entra", agent=False)
     lab.agent.do("revoke", user, "--local")
     assert "refresh_token" not in lab.agent.grant(user) or \
         not lab.agent.grant(user)["refresh_token"]
