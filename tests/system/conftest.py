@@ -5,6 +5,7 @@ import os
 import pytest
 
 from lab import watched
+from lab.agent import ensure_user
 from lab.dovecots import Dovecots
 from lab.lab import Lab
 from lab.ledger import Ledger
@@ -14,6 +15,7 @@ TAIL = 3000
 
 def pytest_configure(config):
     assert os.geteuid() == 0, "the system tests must run as root"
+    ensure_user()
     config.reports = watched.Reports()
 
 
