@@ -183,7 +183,7 @@ answer_failed(const struct refresh *r, int64_t now, struct waiter *w)
 	if ((is_transient(why.kind) ||
 		(why.kind == DIAG_CONFIG && r->token.unsure)) &&
 	    usable(r, now, 1)) {
-		w->answer(w, &r->token, NULL);
+		w->answer(w, &r->token, &why);
 		return;
 	}
 	if (now < r->retry_ms && r->retry_ms != INT64_MAX)

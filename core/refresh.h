@@ -59,7 +59,11 @@ struct refresh_token {
  */
 struct waiter {
 	struct waiter *prev, *next;
-	/* tok is NULL on failure; both are borrowed for the call only. */
+	/*
+	 * Borrowed for the call only.  tok is NULL on failure, and why says
+	 * why; with both, the renewal has failed, and tok is the token of
+	 * before, which is still good.
+	 */
 	void (*answer)(struct waiter *w, const struct refresh_token *tok,
 	    const struct diag *why);
 };

@@ -264,6 +264,14 @@ op_get(struct session *s, const struct wire_msg *msg)
 	session_ask(s, l, live_want);
 }
 
+/* Who wants a new token is not told that the old one is good. */
+static void
+answer_refresh(
+    struct waiter *w, const struct refresh_token *tok, const struct diag *why)
+{
+	answer_token(w, why == NULL ? tok : NULL, why);
+}
+
 static void
 op_refresh(struct session *s, const struct wire_msg *msg)
 {
@@ -272,7 +280,7 @@ op_refresh(struct session *s, const struct wire_msg *msg)
 	(void)msg;
 	if (l == NULL)
 		return;
-	s->waiter.answer = answer_token;
+	s->waiter.answer = answer_refresh;
 	session_ask(s, l, live_refresh);
 }
 

@@ -227,6 +227,20 @@ def test_state_that_cannot_be_written(served):
     assert agent.grant(ACCOUNT)["refresh_token"] == endpoint.refresh_token
 
 
+def test_refresh_that_fails_says_so(served):
+    """Though the token of before is still good, and served."""
+    agent, endpoint = served.agent, served.endpoints[ACCOUNT]
+    before = agent.do("token", ACCOUNT)
+    endpoint.mode = "500"
+    done = agent.cli("refresh", ACCOUNT)
+    assert done.returncode == EX_TEMPFAIL and "500" in done.stderr
+    assert "renewed" not in done.stdout + done.stderr
+    assert agent.events("refresh", ACCOUNT)[-1]["result"] == "retry"
+    assert agent.do("token", ACCOUNT) == before
+    endpoint.mode = "rotate"
+    assert "renewed" in agent.cli("refresh", ACCOUNT).stderr
+
+
 def test_admin_only(served):
     """status, refresh and reload are not for everybody."""
     for command in (["status"], ["refresh", ACCOUNT], ["reload"]):

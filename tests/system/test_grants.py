@@ -254,7 +254,8 @@ def test_federated_token_is_read_again(clouds, fresh):
             path.write_text(text)
         done = agent.cli("refresh", ACCOUNT, agent=False)
         assert done.returncode == EX_TEMPFAIL and str(path) in done.stderr
-        agent.do("refresh", ACCOUNT)    # what there is will do
+        done = agent.cli("refresh", ACCOUNT)    # what there is will do
+        assert done.returncode == EX_TEMPFAIL and str(path) in done.stderr
         row = status(agent)
         assert row["state"] == "retry" and str(path) in row["text"]
         assert agent.do("token", ACCOUNT).strip() == clouds.azure.issued[-1]
