@@ -117,6 +117,8 @@ server_reload(struct server *s, struct diag *reterr)
 	struct config *c;
 	struct log_line l;
 
+	if (s->leaving)
+		return diag_set(reterr, DIAG_RETRY, "the agent is stopping");
 	(void)sd_notify(0, "RELOADING=1");
 	c = load(a, reterr);
 	if (c == NULL || sealing_reload(&a->store, &c->seal_key, reterr) < 0 ||
