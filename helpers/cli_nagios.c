@@ -30,12 +30,18 @@ struct survey {
 
 /* A bar would begin figures. */
 static void
+put_text(FILE *to, const char *text)
+{
+	for (; *text != '\0'; text++)
+		fputc(*text == '|' ? '/' : *text, to);
+	fputc('\n', to);
+}
+
+static void
 add_line(struct survey *s, const char *account, const char *text)
 {
 	fprintf(s->lines, "%s: ", account);
-	for (; *text != '\0'; text++)
-		fputc(*text == '|' ? '/' : *text, s->lines);
-	fputc('\n', s->lines);
+	put_text(s->lines, text);
 }
 
 static int
@@ -95,7 +101,8 @@ cannot_tell(const struct diag *d)
 {
 	int grade = d->kind == DIAG_RETRY ? CRITICAL : UNKNOWN;
 
-	printf("MAILTOKEN %s - %s\n", words[grade], d->text);
+	printf("MAILTOKEN %s - ", words[grade]);
+	put_text(stdout, d->text);
 	return grade;
 }
 
