@@ -174,8 +174,9 @@ class Day:
     def sample(self, hour: int):
         """When nothing is under way."""
         pid = self.agent.process.pid
-        until(lambda: self.descriptors() == self.idle, 30,
-              "the end of what is under way", 0.002)
+        open_now = until(
+            lambda: (n := self.descriptors()) == self.idle and n, 30,
+            "the end of what is under way", 0.002)
         kernel = dict(line.split(":", 1) for line in
                       Path(f"/proc/{pid}/status").read_text().splitlines())
         kernel |= dict(line.split(":", 1) for line in
@@ -185,7 +186,7 @@ class Day:
             "hour": hour, "renewals": self.endpoint.tokens,
             **{memory: int(kernel[memory].split()[0])
                for memory in ("Rss", "Pss", "Anonymous")},
-            "descriptors": self.descriptors(), "threads": int(kernel["Threads"]),
+            "descriptors": open_now, "threads": int(kernel["Threads"]),
             "files": len(os.listdir(self.agent.state))})
 
 
