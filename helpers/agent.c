@@ -423,17 +423,17 @@ run(const char *path, bool user, bool stdio)
 }
 
 static int
-usage(void)
+usage(FILE *to)
 {
-	fputs(
-	    "usage: mailtokend [-fnV] [-c file] [--user | --stdio]\n", stderr);
-	return EX_USAGE;
+	fputs("usage: mailtokend [-fnV] [-c file] [--user | --stdio]\n", to);
+	return to == stdout ? EX_OK : EX_USAGE;
 }
 
 int
 main(int argc, char *argv[])
 {
 	static const struct option options[] = {
+		{ "help", no_argument, NULL, 'h' },
 		{ "stdio", no_argument, NULL, 's' },
 		{ "user", no_argument, NULL, 'u' },
 		{ "version", no_argument, NULL, 'V' },
@@ -465,11 +465,13 @@ main(int argc, char *argv[])
 		case 'V':
 			puts("mailtokend " MAILTOKEN_VERSION);
 			return EX_OK;
+		case 'h':
+			return usage(stdout);
 		default:
-			return usage();
+			return usage(stderr);
 		}
 	if (optind != argc)
-		return usage();
+		return usage(stderr);
 	if (path == NULL && user)
 		path = own = config_user_path();
 	else if (path == NULL)

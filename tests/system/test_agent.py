@@ -5,6 +5,7 @@ import pwd
 import shutil
 import signal
 import socket
+import subprocess
 import threading
 import time
 
@@ -102,6 +103,15 @@ def test_bad_configuration_is_refused_at_reload(served):
     assert agent.do("token", ACCOUNT).strip()
     agent.write_text(good)
     agent.do("reload")
+
+
+@pytest.mark.parametrize("option, code", [("--help", 0), ("--frob", 64)])
+def test_usage(option, code):
+    done = subprocess.run([BUILD / "mailtokend", option], timeout=20,
+                          env=client_environment(), capture_output=True,
+                          text=True)
+    assert done.returncode == code
+    assert "usage: mailtokend" in (done.stderr if code else done.stdout)
 
 
 def test_a_person_sees_why_it_does_not_start(tmp_path):
