@@ -220,22 +220,23 @@ find_allowed(struct session *s)
 }
 
 static void
-answer_token(
-    struct waiter *w, const struct refresh_token *tok, const struct diag *why)
+answer_failure(struct session *s, const struct diag *why)
 {
-	struct session *s = (struct session *)w;
+	struct diag d = *why;
+
+	session_answered(s);
+	/* What is wrong with a file names the account already. */
+	if (strstr(d.text, s->what.account) == NULL)
+		(void)diag_wrap(&d, "account %s", s->what.account);
+	fail(s, &d);
+}
+
+static void
+answer_ok(struct session *s, const struct refresh_token *tok)
+{
 	struct log_line l;
 
 	session_answered(s);
-	if (tok == NULL) {
-		struct diag d = *why;
-
-		/* What is wrong with a file names the account already. */
-		if (strstr(d.text, s->what.account) == NULL)
-			(void)diag_wrap(&d, "account %s", s->what.account);
-		fail(s, &d);
-		return;
-	}
 	count(s, DIAG_OK);
 	l = log_request(s, LOG_INFO, event_of(s), DIAG_OK);
 	log_int(&l, "generation", tok->generation);
@@ -250,6 +251,18 @@ answer_token(
 		wire_put_bytes(
 		    &s->out, "token", tok->value.ptr, tok->value.len);
 	session_finish(s);
+}
+
+static void
+answer_token(
+    struct waiter *w, const struct refresh_token *tok, const struct diag *why)
+{
+	struct session *s = (struct session *)w;
+
+	if (tok != NULL)
+		answer_ok(s, tok);
+	else
+		answer_failure(s, why);
 }
 
 static void
@@ -269,7 +282,12 @@ static void
 answer_refresh(
     struct waiter *w, const struct refresh_token *tok, const struct diag *why)
 {
-	answer_token(w, why == NULL ? tok : NULL, why);
+	struct session *s = (struct session *)w;
+
+	if (why != NULL)
+		answer_failure(s, why);
+	else
+		answer_ok(s, tok);
 }
 
 static void
