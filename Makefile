@@ -63,7 +63,7 @@ CORE	= $(CORE_PLUGIN) socketmap form json grant_type cloud provider \
 	  token_facts token_check exchange_online mail_dialogue device \
 	  authorization arc_key managed_identity credential config_check \
 	  seal keyring fernet proxy_config import_file grant archive \
-	  sealed_grant state_dir store sealing refresh gate \
+	  sealed_grant owned_file state_dir store sealing refresh gate \
 	  http_failure http_url http token_request renew renew_login
 
 LIBS_CORE   = libcurl json-c libevent libcrypto
@@ -93,7 +93,7 @@ UNIT	= $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
 # Preloaded into a program under test.
 PRELOADS = $(addprefix $(BUILD)/tests/system/hosts/,fasttime.so steptime.so diskfault.so)
 # etpanhost is built by its test, with headers that cannot be installed here.
-HOSTS	= $(patsubst %.c,$(BUILD)/%,$(filter-out %/etpanhost.c \
+HOSTS	= $(patsubst %.c,$(BUILD)/%,$(filter-out %/etpanhost.c %/clocks.c \
 	  $(PRELOADS:$(BUILD)/%.so=%.c),$(wildcard tests/system/hosts/*.c)))
 FUZZERS	= $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCHES	= $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
@@ -180,6 +180,8 @@ $(filter-out %/libraryhost,$(HOSTS)): $(BUILD)/%: $(BUILD)/%.o
 
 # Called before a sanitizer in that program is ready.
 $(PRELOADS): override SAN =
+$(addprefix $(BUILD)/tests/system/hosts/,fasttime.so steptime.so): \
+    $(BUILD)/tests/system/hosts/clocks.o
 $(PRELOADS): %.so: %.o
 	$(LINK) -shared -o $@ $^
 

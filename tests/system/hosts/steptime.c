@@ -13,17 +13,11 @@
 #include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include <sys/time.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
-#define NS_PER_S 1000000000
-
-/* What is exported in place of libc's. */
-#define REPLACES __attribute__((visibility("default")))
-
-enum which { WALL, MONOTONIC, BOOT, CLOCKS };
+#include "clocks.h"
 
 static const _Atomic int64_t *ahead_ns; /* CLOCKS of them */
 static const char *path;
@@ -46,29 +40,11 @@ map_file(void)
 		ahead_ns = p;
 }
 
-static enum which
-which(clockid_t id)
-{
-	switch (id) {
-	case CLOCK_REALTIME:
-	case CLOCK_REALTIME_COARSE:
-		return WALL;
-	case CLOCK_MONOTONIC:
-	case CLOCK_MONOTONIC_COARSE:
-	case CLOCK_MONOTONIC_RAW:
-		return MONOTONIC;
-	case CLOCK_BOOTTIME:
-		return BOOT;
-	default:
-		return CLOCKS;
-	}
-}
-
 REPLACES int
 clock_gettime(clockid_t id, struct timespec *ret)
 {
 	int rc = (int)syscall(SYS_clock_gettime, id, ret);
-	enum which clock = which(id);
+	enum clocks clock = clocks_which(id);
 	int64_t ns;
 
 	if (rc < 0 || ahead_ns == NULL || clock == CLOCKS)
@@ -81,29 +57,6 @@ clock_gettime(clockid_t id, struct timespec *ret)
 	}
 	ret->tv_nsec = (long)ns;
 	return 0;
-}
-
-REPLACES int
-gettimeofday(struct timeval *restrict ret, void *restrict zone)
-{
-	struct timespec t;
-
-	(void)zone;
-	(void)clock_gettime(CLOCK_REALTIME, &t);
-	ret->tv_sec = t.tv_sec;
-	ret->tv_usec = t.tv_nsec / 1000;
-	return 0;
-}
-
-REPLACES time_t
-time(time_t *ret)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_REALTIME, &t);
-	if (ret != NULL)
-		*ret = t.tv_sec;
-	return t.tv_sec;
 }
 
 REPLACES int
