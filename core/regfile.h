@@ -5,6 +5,7 @@
 #ifndef CORE_REGFILE_H
 #define CORE_REGFILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/stat.h>
 
@@ -31,6 +32,11 @@ int regfile_private(const char *path, const struct stat *st,
  */
 int regfile_slurp(int fd, const char *path, size_t max, struct buf *b,
 	struct diag *reterr);
+/*
+ * Is the open file still what name, which is no link, stands for below dirfd?
+ * Somebody may have replaced it since.
+ */
+bool regfile_is(int fd, int dirfd, const char *name);
 /* All n bytes; or -1 with errno, where no room is ENOSPC. */
 int regfile_write(int fd, const char *p, size_t n);
 

@@ -11,6 +11,7 @@
 
 #include "buf.h"
 #include "cleanup.h"
+#include "owned_file.h"
 #include "regfile.h"
 #include "sealed_grant.h"
 #include "state_dir.h"
@@ -83,65 +84,17 @@ file_name(char ret[static NAME_MAX_], const char *prefix, const char *account,
 	return 0;
 }
 
-/* What root makes must be usable by the agent. */
-static int
-give_to_owner(const struct store *s, int fd)
+static struct owned_dir
+directory(const struct store *s)
 {
-	struct stat st;
-
-	if (fstat(fd, &st) < 0)
-		return -1;
-	if (st.st_uid == s->uid && st.st_gid == s->gid)
-		return 0;
-	/* A group that is not ours to give is no reason to fail: mode 0600. */
-	if (st.st_uid == s->uid)
-		return fchown(fd, (uid_t)-1, s->gid) < 0 && errno != EPERM ?
-			   -1 :
-			   0;
-	return fchown(fd, s->uid, s->gid);
-}
-
-/* Is what we have locked still what the name stands for? */
-static bool
-same_file(const struct store *s, int fd, const char *name)
-{
-	struct stat a, b;
-
-	return fstat(fd, &a) == 0 &&
-	       fstatat(s->dirfd, name, &b, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       a.st_dev == b.st_dev && a.st_ino == b.st_ino;
-}
-
-/* 1: *ret is locked; 0: another process has it; -1 with errno. */
-static int
-lock_file(const struct store *s, const char *name, int flags, int *ret)
-{
-	/* Again if somebody replaced the file between open and flock. */
-	for (int tries = 0; tries < 10; tries++) {
-		auto_close int fd = openat(s->dirfd, name,
-		    flags | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600);
-		int rc;
-
-		if (fd < 0 ||
-		    ((flags & O_CREAT) != 0 && give_to_owner(s, fd) < 0))
-			return -1;
-		do
-			rc = flock(fd, LOCK_EX | LOCK_NB);
-		while (rc < 0 && errno == EINTR);
-		if (rc < 0)
-			return errno == EWOULDBLOCK ? 0 : -1;
-		if (same_file(s, fd, name)) {
-			*ret = take_fd(&fd);
-			return 1;
-		}
-	}
-	return 0;
+	return (struct owned_dir){ s->dirfd, s->uid, s->gid };
 }
 
 int
 store_lock(const struct store *s, const char *account, struct store_lock *ret,
     struct diag *reterr)
 {
+	const struct owned_dir dir = directory(s);
 	char name[NAME_MAX_], grant[NAME_MAX_];
 	auto_close int fd = -1;
 	int rc;
@@ -150,16 +103,16 @@ store_lock(const struct store *s, const char *account, struct store_lock *ret,
 	if (file_name(name, "", account, ".lock", reterr) < 0 ||
 	    file_name(grant, "", account, ".grant", reterr) < 0)
 		return -1;
-	rc = lock_file(s, name, O_RDWR | O_CREAT, &fd);
+	rc = owned_file_lock(&dir, name, O_RDWR | O_CREAT, &fd);
 	/* Tokens can be had, if not kept, while nothing can be written. */
 	if (rc < 0 && errno == EROFS &&
-	    (rc = lock_file(s, name, O_RDONLY, &fd)) < 0)
+	    (rc = owned_file_lock(&dir, name, O_RDONLY, &fd)) < 0)
 		errno = EROFS;
 	if (rc < 0)
 		return sys(reterr, s, name, "lock");
 	/* One that cannot be opened cannot be renewed: who reads it says so. */
 	if (rc > 0)
-		rc = lock_file(s, grant, O_RDONLY, &ret->grant);
+		rc = owned_file_lock(&dir, grant, O_RDONLY, &ret->grant);
 	if (rc != 0) {
 		ret->fd = take_fd(&fd);
 		return 0;
@@ -379,7 +332,9 @@ static int
 replace(const struct store *s, const char *tmp, const char *name, int fd,
     const struct buf *b)
 {
-	if (give_to_owner(s, fd) < 0 || fchmod(fd, 0600) < 0 ||
+	const struct owned_dir dir = directory(s);
+
+	if (owned_file_give(&dir, fd) < 0 || fchmod(fd, 0600) < 0 ||
 	    regfile_write(fd, b->ptr, b->len) < 0 ||
 	    ftruncate(fd, (off_t)b->len) < 0 || sync_fd(fd) < 0)
 		return -1;
@@ -426,12 +381,12 @@ format(const struct store *s, const char *account, const struct grant *g,
 static int
 create(const struct store *s, const char *tmp, struct diag *reterr)
 {
+	const struct owned_dir dir = directory(s);
 	int fd;
 
 	if (unlinkat(s->dirfd, tmp, 0) < 0 && errno != ENOENT)
 		return sys(reterr, s, tmp, "remove");
-	fd = openat(s->dirfd, tmp,
-	    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	fd = owned_file_open(&dir, tmp, O_WRONLY | O_CREAT | O_EXCL);
 	return fd >= 0 ? fd : sys(reterr, s, tmp, "create");
 }
 
@@ -464,7 +419,7 @@ store_unreserve(
 
 	if (fd >= 0 &&
 	    file_name(tmp, ".", account, ".grant.new", &ignored) == 0 &&
-	    same_file(s, fd, tmp))
+	    regfile_is(fd, s->dirfd, tmp))
 		(void)unlinkat(s->dirfd, tmp, 0);
 }
 
@@ -482,7 +437,7 @@ store_write(const struct store *s, struct store_lock *l, const char *account,
 	    file_name(tmp, ".", account, ".grant.new", reterr) < 0 ||
 	    format(s, account, g, &b, reterr) < 0)
 		return -1;
-	if (l->room >= 0 && same_file(s, l->room, tmp))
+	if (l->room >= 0 && regfile_is(l->room, s->dirfd, tmp))
 		fd = take_fd(&l->room);
 	else if ((fd = create(s, tmp, reterr)) < 0)
 		return -1;
