@@ -8,6 +8,7 @@
 #include "cli.h"
 #include "cli_exposition.h"
 #include "cli_file.h"
+#include "cli_state.h"
 #include "clock.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
@@ -80,14 +81,10 @@ static const struct family families[] = {
 /* clang-format on */
 _Static_assert(COUNT(families) == FAMILIES, "a row for each family");
 
-static const char *const states[] = { "ok", "new", "retry", "reauth",
-	"config" };
-#define RETRY 2 /* what is not known is this */
-
 struct scrape {
 	struct exposition *e;
 	bool names; /* of accounts are shown */
-	int64_t states[COUNT(states)];
+	int64_t states[STATE__COUNT];
 	int64_t unsaved, without_token;
 	int64_t credential_first, login_first; /* 0: none */
 };
@@ -152,18 +149,6 @@ add_list(struct exposition *e, size_t family, const struct wire_msg *msg,
 	each_count(wire_get(msg, key), add_count, &l);
 }
 
-static size_t
-state_of(const struct wire_msg *msg)
-{
-	const char *state = wire_get(msg, "state");
-	size_t i = 0;
-
-	while (i < COUNT(states) &&
-	       (state == NULL || strcmp(states[i], state) != 0))
-		i++;
-	return i < COUNT(states) ? i : RETRY;
-}
-
 static void
 add_time(struct scrape *s, size_t family, const struct label *labels,
     int64_t at, int64_t *first)
@@ -184,7 +169,7 @@ add_account(struct scrape *s, const struct wire_msg *msg)
 	const struct label credential[] = { { "account", name },
 		{ "credential", wire_get(msg, "credential") }, { NULL, NULL } };
 	struct exposition *e = s->e;
-	size_t state = state_of(msg);
+	enum cli_state state = cli_state_parse(wire_get(msg, "state"));
 
 	s->states[state]++;
 	s->unsaved += number(msg, "unsaved") != 0;
@@ -197,9 +182,9 @@ add_account(struct scrape *s, const struct wire_msg *msg)
 	    number(msg, "credential_expires_at"), &s->credential_first);
 	if (!s->names)
 		return;
-	for (size_t i = 0; i < COUNT(states); i++) {
+	for (enum cli_state i = 0; i < STATE__COUNT; i++) {
 		const struct label labels[] = { { "account", name },
-			{ "state", states[i] }, { NULL, NULL } };
+			{ "state", cli_state_name(i) }, { NULL, NULL } };
 
 		exposition_add(e, A_STATE, "", labels, i == state);
 	}
@@ -252,8 +237,8 @@ add_times(struct exposition *e, const struct wire_msg *msg)
 static void
 add_sums(const struct scrape *s)
 {
-	for (size_t i = 0; i < COUNT(states); i++) {
-		const struct label labels[] = { { "state", states[i] },
+	for (enum cli_state i = 0; i < STATE__COUNT; i++) {
+		const struct label labels[] = { { "state", cli_state_name(i) },
 			{ NULL, NULL } };
 
 		exposition_add(s->e, ACCOUNTS, "", labels, s->states[i]);

@@ -4,9 +4,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "cleanup.h"
+#include "cli_state.h"
 #include "clock.h"
 
 #define SOON_S (30 * 24 * 3600) /* what ends sooner is a warning */
@@ -14,16 +14,18 @@
 enum { OK, WARNING, CRITICAL, UNKNOWN };
 
 static const char *const words[] = { "OK", "WARNING", "CRITICAL", "UNKNOWN" };
-static const char *const states[] = { "ok", "new", "retry", "reauth",
-	"config" };
-static const int grades[] = { OK, OK, WARNING, CRITICAL, CRITICAL };
-#define STATES (sizeof(states) / sizeof(states[0]))
-_Static_assert(
-    sizeof(grades) / sizeof(grades[0]) == STATES, "a grade for each state");
-#define RETRY 2 /* what is not known is this */
+static const int grades[] = {
+	[STATE_OK] = OK,
+	[STATE_NEW] = OK,
+	[STATE_RETRY] = WARNING,
+	[STATE_REAUTH] = CRITICAL,
+	[STATE_CONFIG] = CRITICAL,
+};
+_Static_assert(sizeof(grades) / sizeof(grades[0]) == STATE__COUNT,
+    "a grade for each state");
 
 struct survey {
-	int64_t accounts, count[STATES];
+	int64_t accounts, count[STATE__COUNT];
 	int worst;
 	FILE *lines; /* NULL: no memory */
 };
@@ -71,7 +73,7 @@ each(void *arg, const struct wire_msg *msg, struct diag *reterr)
 	const char *state = wire_get(msg, "state");
 	const char *text = wire_get(msg, "text");
 	struct survey *s = arg;
-	size_t i = 0;
+	enum cli_state is = cli_state_parse(state);
 	int end;
 
 	if (wire_get(msg, "more") == NULL)
@@ -79,15 +81,11 @@ each(void *arg, const struct wire_msg *msg, struct diag *reterr)
 	if (account == NULL || state == NULL)
 		return diag_set(reterr, DIAG_PROTO,
 		    "the agent's status lacks a name or a state");
-	while (i < STATES && strcmp(states[i], state) != 0)
-		i++;
-	if (i == STATES)
-		i = RETRY;
 	s->accounts++;
-	s->count[i]++;
-	if (grades[i] > s->worst)
-		s->worst = grades[i];
-	if (grades[i] != OK)
+	s->count[is]++;
+	if (grades[is] > s->worst)
+		s->worst = grades[is];
+	if (grades[is] != OK)
 		add_line(s, account, text != NULL ? text : state);
 	end = look_at_end(s, msg, account);
 	if (end > s->worst)
@@ -133,8 +131,8 @@ nagios_status(struct cli *c, const char *account)
 		return cannot_tell(&d);
 	printf("MAILTOKEN %s - %" PRId64 " account%s", words[s.worst],
 	    s.accounts, s.accounts == 1 ? "" : "s");
-	for (size_t i = 0; i < STATES; i++)
-		printf("%s%s=%" PRId64, i == 0 ? " | " : " ", states[i],
+	for (enum cli_state i = 0; i < STATE__COUNT; i++)
+		printf("%s%s=%" PRId64, i == 0 ? " | " : " ", cli_state_name(i),
 		    s.count[i]);
 	printf("\n%s", lines);
 	return s.worst;
