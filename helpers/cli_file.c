@@ -61,15 +61,6 @@ check_old(int dirfd, const char *name, const char *path, struct diag *reterr)
 				  "not a regular file");
 }
 
-static bool
-same_file(int dirfd, const char *name, const struct stat *st)
-{
-	struct stat now;
-
-	return fstatat(dirfd, name, &now, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       now.st_dev == st->st_dev && now.st_ino == st->st_ino;
-}
-
 /*
  * Whoever writes a new file holds its lock: one that nobody holds was left
  * over from a crash.  0: it is gone; -1 with errno.
@@ -92,15 +83,13 @@ remove_left_over(int dirfd, const char *tmp)
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
 		return -1;
 	/* Its writer may have been faster, or somebody else. */
-	return same_file(dirfd, tmp, &st) ? unlinkat(dirfd, tmp, 0) : 0;
+	return regfile_is(fd, dirfd, tmp) ? unlinkat(dirfd, tmp, 0) : 0;
 }
 
 /* A new file beside the one to be, locked; its name is put into tmp. */
 static int
 create_beside(int dirfd, const char *name, char tmp[static NAME_MAX + 1])
 {
-	struct stat st;
-
 	(void)snprintf(tmp, NAME_MAX + 1, ".%.200s.new", name);
 	for (unsigned i = 0; i < TRIES; i++) {
 		auto_close int fd = openat(dirfd, tmp,
@@ -110,7 +99,7 @@ create_beside(int dirfd, const char *name, char tmp[static NAME_MAX + 1])
 		    (errno != EEXIST || remove_left_over(dirfd, tmp) < 0))
 			return -1;
 		if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 &&
-		    fstat(fd, &st) == 0 && same_file(dirfd, tmp, &st))
+		    regfile_is(fd, dirfd, tmp))
 			return take_fd(&fd);
 	}
 	errno = EWOULDBLOCK;
