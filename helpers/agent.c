@@ -23,18 +23,21 @@
 #include "config_user.h"
 #include "http.h"
 #include "known.h"
+#include "leaving.h"
 #include "log.h"
 #include "lookup.h"
 #include "privileges.h"
 #include "sealing.h"
 #include "selfcheck.h"
 #include "server.h"
-#include "session.h"
 
-/* After SIGTERM: */
-#define LEAVE_S	      30 /* for what is pending */
-#define LEAVE_OPEN_S  10 /* while that is renewals, clients are served */
-#define LEAVE_TURN_MS 50
+#define CONF_PATH MAILTOKEN_SYSCONFDIR "/mailtoken/mailtoken.conf"
+
+struct options {
+	const char *path;
+	bool to_stderr, only_check;
+	bool user, stdio;
+};
 
 struct agent {
 	struct server server; /* first: server_* casts back */
@@ -45,11 +48,8 @@ struct agent {
 	struct http *http;
 	struct renew_env env;
 	struct acceptor acceptor;
-	int64_t idle_exit_s; /* as it was at the start */
-	struct event *idle;
-	struct event *on_hup, *on_term, *on_int, *leave;
-	unsigned leave_turns;
-	bool closed; /* the sockets, while it leaves */
+	struct leaving leaving;
+	struct event *on_hup, *on_term, *on_int;
 };
 
 static void
@@ -144,92 +144,10 @@ server_reload(struct server *s, struct diag *reterr)
 	return 0;
 }
 
-static void leave(struct agent *a);
-
-/*
- * A renewal must end, since its answer may carry a new login, and that takes
- * longer than clients wait who have come to systemd's socket: till then they
- * are served.
- */
-static void
-close_if_idle(struct agent *a)
-{
-	if (!a->server.leaving || a->closed ||
-	    (accounts_in_flight(a->server.accounts) > 0 &&
-		a->leave_turns * LEAVE_TURN_MS < LEAVE_OPEN_S * 1000))
-		return;
-	acceptor_stop(&a->acceptor);
-	lookup_leave(&a->server);
-	session_leave(&a->server);
-	a->closed = true;
-}
-
-static void
-leave_if_done(struct agent *a)
-{
-	if (a->closed && a->server.sessions == 0 &&
-	    accounts_in_flight(a->server.accounts) == 0)
-		(void)event_base_loopexit(a->server.base, NULL);
-}
-
 void
 server_session_ended(struct server *s)
 {
-	struct agent *a = (struct agent *)s;
-
-	s->busy_ms = clock_now_ms();
-	if (s->single)
-		leave(a);
-	leave_if_done(a);
-}
-
-static void
-on_leave_timer(evutil_socket_t fd, short what, void *arg)
-{
-	struct agent *a = arg;
-	static const struct timeval again = { .tv_usec = LEAVE_TURN_MS * 1000 };
-
-	(void)fd;
-	(void)what;
-	if (++a->leave_turns * LEAVE_TURN_MS > LEAVE_S * 1000)
-		(void)event_base_loopexit(a->server.base, NULL);
-	close_if_idle(a);
-	leave_if_done(a);
-	(void)event_add(a->leave, &again);
-}
-
-/* Systemd keeps the sockets, and starts us when somebody comes. */
-static void
-on_idle_timer(evutil_socket_t fd, short what, void *arg)
-{
-	struct agent *a = arg;
-	int64_t idle = clock_now_ms() - a->server.busy_ms;
-
-	(void)fd;
-	(void)what;
-	if (!a->server.leaving && a->server.sessions == 0 &&
-	    accounts_in_flight(a->server.accounts) == 0 &&
-	    !accounts_unsaved(a->server.accounts) &&
-	    idle >= a->idle_exit_s * 1000)
-		leave(a);
-}
-
-static void
-leave(struct agent *a)
-{
-	struct log_line l;
-
-	if (a->server.leaving)
-		return;
-	l = log_event(LOG_NOTICE, "stopping");
-	log_int(&l, "connections", a->server.sessions);
-	log_int(
-	    &l, "renewals", (int64_t)accounts_in_flight(a->server.accounts));
-	log_send(&l);
-	(void)sd_notify(0, "STOPPING=1");
-	a->server.leaving = true;
-	accounts_quiesce(a->server.accounts);
-	on_leave_timer(-1, 0, a);
+	leaving_session_ended(&((struct agent *)s)->leaving);
 }
 
 static void
@@ -242,7 +160,7 @@ on_signal(evutil_socket_t sig, short what, void *arg)
 	if (sig == SIGHUP)
 		(void)server_reload(&a->server, &d);
 	else
-		leave(a);
+		leaving_begin(&a->leaving);
 }
 
 static bool
@@ -250,15 +168,13 @@ watch_all(struct agent *a)
 {
 	struct event_base *base = a->server.base;
 
-	if (!acceptor_start(&a->acceptor, &a->server))
+	if (!acceptor_start(&a->acceptor, &a->server) ||
+	    !leaving_init(&a->leaving, &a->server, &a->acceptor))
 		return false;
-	a->idle = event_new(base, -1, EV_PERSIST, on_idle_timer, a);
-	a->leave = evtimer_new(base, on_leave_timer, a);
 	a->on_hup = evsignal_new(base, SIGHUP, on_signal, a);
 	a->on_term = evsignal_new(base, SIGTERM, on_signal, a);
 	a->on_int = evsignal_new(base, SIGINT, on_signal, a);
-	return a->idle != NULL && a->leave != NULL && a->on_hup != NULL &&
-	       a->on_term != NULL && a->on_int != NULL &&
+	return a->on_hup != NULL && a->on_term != NULL && a->on_int != NULL &&
 	       event_add(a->on_hup, NULL) == 0 &&
 	       event_add(a->on_term, NULL) == 0 &&
 	       event_add(a->on_int, NULL) == 0;
@@ -314,17 +230,6 @@ open_all(struct agent *a, struct diag *reterr)
 	    &a->store, c->state_dir, &c->seal_key, true, reterr);
 }
 
-/* Only systemd could wake us again. */
-static void
-watch_idle(struct agent *a)
-{
-	int64_t s = a->idle_exit_s = a->server.config->idle_exit_s;
-	struct timeval every = { .tv_sec = s / 4 > 0 ? s / 4 : 1 };
-
-	if (a->acceptor.listeners.activated && s > 0)
-		(void)event_add(a->idle, &every);
-}
-
 /*
  * As Postfix's spawn(8) starts us, many at once: no renewals but those that
  * are asked for.
@@ -339,7 +244,7 @@ serve_stdio(struct agent *a)
 	if (fd >= 0 && evutil_make_socket_nonblocking(fd) == 0)
 		lookup_start(&a->server, fd);
 	if (a->server.sessions == 0)
-		leave(a);
+		leaving_begin(&a->leaving);
 }
 
 static int
@@ -360,7 +265,9 @@ start_all(struct agent *a, struct diag *reterr)
 	    !accounts_apply(a->server.accounts, a->server.config))
 		return diag_nomem(reterr);
 	a->server.started_ms = a->server.busy_ms = clock_now_ms();
-	watch_idle(a);
+	/* Only systemd could wake us again. */
+	if (a->acceptor.listeners.activated)
+		leaving_when_idle(&a->leaving, a->server.config->idle_exit_s);
 	if (a->stdio)
 		serve_stdio(a);
 	return 0;
@@ -369,14 +276,14 @@ start_all(struct agent *a, struct diag *reterr)
 static void
 close_all(struct agent *a)
 {
-	struct event *events[] = { a->idle, a->leave, a->on_hup, a->on_term,
-		a->on_int };
+	struct event *events[] = { a->on_hup, a->on_term, a->on_int };
 
 	accounts_free(&a->server.accounts);
 	http_free(&a->http);
 	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)
 		if (events[i] != NULL)
 			event_free(events[i]);
+	leaving_free(&a->leaving);
 	acceptor_free(&a->acceptor);
 	known_free(&a->server.known);
 	store_close(&a->store);
@@ -403,11 +310,12 @@ log_ready(const struct agent *a)
 }
 
 static int
-run(const char *path, bool user, bool stdio)
+run(const struct options *o)
 {
-	struct agent a = {
-		.path = path, .user = user, .stdio = stdio, .store = STORE_INIT
-	};
+	struct agent a = { .path = o->path,
+		.user = o->user,
+		.stdio = o->stdio,
+		.store = STORE_INIT };
 	struct diag d = DIAG_INIT;
 	int rc = EX_OK;
 
@@ -429,38 +337,35 @@ usage(FILE *to)
 	return to == stdout ? EX_OK : EX_USAGE;
 }
 
-int
-main(int argc, char *argv[])
+/* -1: go on; else that was all, with this exit code. */
+static int
+read_options(int argc, char *argv[], struct options *ret)
 {
-	static const struct option options[] = {
+	static const struct option words[] = {
 		{ "help", no_argument, NULL, 'h' },
 		{ "stdio", no_argument, NULL, 's' },
 		{ "user", no_argument, NULL, 'u' },
 		{ "version", no_argument, NULL, 'V' },
 		{ NULL, 0, NULL, 0 },
 	};
-	auto_free char *own = NULL;
-	const char *path = NULL;
-	bool to_stderr = false, only_check = false;
-	bool user = false, stdio = false;
 	int opt;
 
-	while ((opt = getopt_long(argc, argv, "c:fnV", options, NULL)) != -1)
+	while ((opt = getopt_long(argc, argv, "c:fnV", words, NULL)) != -1)
 		switch (opt) {
 		case 'c':
-			path = optarg;
+			ret->path = optarg;
 			break;
 		case 'f':
-			to_stderr = true;
+			ret->to_stderr = true;
 			break;
 		case 'n':
-			only_check = true;
+			ret->only_check = true;
 			break;
 		case 's':
-			stdio = true;
+			ret->stdio = true;
 			break;
 		case 'u':
-			user = true;
+			ret->user = true;
 			break;
 		case 'V':
 			puts("mailtokend " MAILTOKEN_VERSION);
@@ -470,24 +375,32 @@ main(int argc, char *argv[])
 		default:
 			return usage(stderr);
 		}
-	if (optind != argc)
-		return usage(stderr);
-	if (path == NULL && user)
-		path = own = config_user_path();
-	else if (path == NULL)
-		path = MAILTOKEN_SYSCONFDIR "/mailtoken/mailtoken.conf";
-	if (path == NULL) {
+	return optind == argc ? -1 : usage(stderr);
+}
+
+int
+main(int argc, char *argv[])
+{
+	struct options o = { .path = NULL };
+	auto_free char *own = NULL;
+	int rc = read_options(argc, argv, &o);
+
+	if (rc >= 0)
+		return rc;
+	if (o.path == NULL)
+		o.path = o.user ? (own = config_user_path()) : CONF_PATH;
+	if (o.path == NULL) {
 		fputs("mailtokend: HOME is not set: use -c file\n", stderr);
 		return EX_CONFIG;
 	}
-	if (only_check)
-		return selfcheck(path, user);
+	if (o.only_check)
+		return selfcheck(o.path, o.user);
 	(void)umask(077);
-	log_open("mailtokend", to_stderr);
+	log_open("mailtokend", o.to_stderr);
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		return EX_SOFTWARE;
-	opt = run(path, user, stdio);
+	rc = run(&o);
 	curl_global_cleanup();
-	return opt;
+	return rc;
 }
