@@ -1,7 +1,6 @@
 /* cli.c - mailtoken: the command table, and what the commands share. */
 #include "cli.h"
 
-#include <ctype.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -17,6 +16,7 @@
 #include <curl/curl.h>
 
 #include "cleanup.h"
+#include "cli_usage.h"
 #include "clock.h"
 #include "config_user.h"
 #include "privileges.h"
@@ -100,52 +100,6 @@ cli_fail(const struct diag *d)
 	if (*d->text != '\0')
 		cli_say("%s", d->text);
 	return cli_exit_code(d->kind);
-}
-
-static int
-usage(FILE *to)
-{
-	fputs("usage: mailtoken [-c file | --user] [-s socket] command ...\n",
-	    to);
-	for (size_t i = 0; i < cli_n_commands; i++)
-		if (cli_commands[i].name == NULL)
-			fprintf(to, "\n%s:\n", cli_commands[i].does);
-		else
-			fprintf(to, "  %-10s  %s\n", cli_commands[i].name,
-			    cli_commands[i].does);
-	fputs("\n  --help, --version; mailtoken COMMAND --help\n", to);
-	return to == stdout ? EX_OK : EX_USAGE;
-}
-
-/* NULL: there is no such command. */
-static const struct cli_command *
-command_find(const char *name)
-{
-	for (size_t i = 0; i < cli_n_commands; i++)
-		if (cli_commands[i].name != NULL &&
-		    strcmp(cli_commands[i].name, name) == 0)
-			return &cli_commands[i];
-	return NULL;
-}
-
-static int
-command_usage(const struct cli_command *cmd, FILE *to)
-{
-	fprintf(to, "usage: mailtoken %s%s%s\n", cmd->name,
-	    *cmd->args != '\0' ? " " : "", cmd->args);
-	if (to != stdout)
-		return EX_USAGE;
-	printf(
-	    "\n%c%s: see mailtoken(1)\n", toupper(*cmd->does), cmd->does + 1);
-	return EX_OK;
-}
-
-int
-cli_usage(const char *command)
-{
-	const struct cli_command *cmd = command_find(command);
-
-	return cmd == NULL ? EX_USAGE : command_usage(cmd, stderr);
 }
 
 static void
@@ -319,14 +273,14 @@ harden(void)
 static int
 run(struct cli *c, int argc, char *argv[])
 {
-	const struct cli_command *cmd = command_find(argv[0]);
+	const struct cli_command *cmd = usage_find(argv[0]);
 
 	if (cmd == NULL) {
 		cli_say("there is no command '%s'", argv[0]);
-		return usage(stderr);
+		return usage_print(stderr);
 	}
 	if (argc == 2 && strcmp(argv[1], "--help") == 0)
-		return command_usage(cmd, stdout);
+		return usage_command(cmd, stdout);
 	return cmd->run(c, argc, argv);
 }
 
@@ -349,8 +303,9 @@ choose_path(struct cli *c)
 	return own;
 }
 
-int
-main(int argc, char *argv[])
+/* -1: go on; else that was all, with this exit code. */
+static int
+read_options(int argc, char *argv[], struct cli *c)
 {
 	static const struct option words[] = {
 		{ "help", no_argument, NULL, 'h' },
@@ -358,31 +313,39 @@ main(int argc, char *argv[])
 		{ "version", no_argument, NULL, 'v' },
 		{ NULL, 0, NULL, 0 },
 	};
-	struct cli c = { .conf_path = NULL };
-	auto_free char *own = NULL;
-	int opt, rc;
+	int opt;
 
 	while ((opt = getopt_long(argc, argv, "+c:s:", words, NULL)) != -1)
 		switch (opt) {
 		case 'c':
-			c.conf_path = optarg;
+			c->conf_path = optarg;
 			break;
 		case 's':
-			c.socket = optarg;
+			c->socket = optarg;
 			break;
 		case 'u':
-			c.user = true;
+			c->user = true;
 			break;
 		case 'h':
-			return usage(stdout);
+			return usage_print(stdout);
 		case 'v':
 			puts("mailtoken " MAILTOKEN_VERSION);
 			return EX_OK;
 		default:
-			return usage(stderr);
+			return usage_print(stderr);
 		}
-	if (optind >= argc)
-		return usage(stderr);
+	return optind < argc ? -1 : usage_print(stderr);
+}
+
+int
+main(int argc, char *argv[])
+{
+	struct cli c = { .conf_path = NULL };
+	auto_free char *own = NULL;
+	int rc = read_options(argc, argv, &c);
+
+	if (rc >= 0)
+		return rc;
 	if (c.conf_path == NULL && (own = choose_path(&c)) == NULL) {
 		cli_say("HOME is not set: use -c FILE");
 		return EX_CONFIG;
