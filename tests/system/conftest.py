@@ -13,7 +13,20 @@ from lab.ledger import Ledger
 TAIL = 3000
 
 
+def pytest_addoption(parser):
+    parser.addoption("--alone", choices=("leave", "only"),
+                     help="what is marked as alone: see `run`")
+
+
+def pytest_collection_modifyitems(config, items):
+    chosen = config.getoption("--alone")
+    if chosen:
+        items[:] = [item for item in items if (chosen == "only") == bool(
+            item.get_closest_marker("alone"))]
+
+
 def pytest_configure(config):
+    config.addinivalue_line("markers", "alone: see lab/marks.py")
     assert os.geteuid() == 0, "the system tests must run as root"
     ensure_user()
     config.reports = watched.Reports()

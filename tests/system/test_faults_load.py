@@ -15,9 +15,12 @@ import pytest
 
 from lab.agent import BUILD, client_environment
 from lab.ledger import times
+from lab.marks import alone
 from lab.lab import ACCOUNT
 from lab.wait import until
 from lab.watched import SANITIZED
+
+pytestmark = alone
 
 HOSTS = BUILD / "tests" / "system" / "hosts"
 GOOD, KNOWN, ADMIN, STRANGERS = 70001, 70011, 70031, 71000
@@ -270,4 +273,5 @@ def test_table(world, ledger):
         ["meanwhile", "connections tried", "median", "99 %", "longest",
          "memory", "descriptors", "afterwards"], world.figures,
         f"{FILL + 2:,} accounts; `max_connections` is {CONNECTIONS:,}. "
-        "The crowd and the good client share the processors with the agent.")
+        "The crowd, at a lower priority (nice 10), and the good client share "
+        "the processors with the agent.")

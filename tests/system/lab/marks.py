@@ -8,3 +8,6 @@ from .watched import SANITIZED, WRAPPER
 # What measures time or memory, or looks at the very file that runs.
 unwatched = pytest.mark.skipif(
     SANITIZED or bool(WRAPPER), reason="not of a program that is watched")
+
+# What takes the whole machine: after all others, one at a time.
+alone = pytest.mark.alone
