@@ -29,7 +29,7 @@ AT_ONCE = 50
 STEP_S = 150                    # of time, then a look whether all is done
 WARM = max(HOURS // 6, 1)       # hours
 GROWTH = 1.05
-SLACK_KIB = times(256, 0)       # a small agent is a few pages only
+SLACK_KIB = times(1024, 0)      # in three hours chance decides on a few pages
 
 
 def netstring(text: str) -> bytes:
