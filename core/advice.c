@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "advice_name.h"
 #include "quote.h"
 #include "wire.h"
 
@@ -309,7 +310,7 @@ row_of_sentence(const char *text)
 	for (size_t i = 0; (g = advice_group(i)) != NULL; i++)
 		for (size_t j = 0; j < g->n; j++)
 			if (strstr(text, g->row[j].cause) != NULL &&
-			    strstr(text, g->row[j].todo) != NULL)
+			    advice_name_is_in(g->row[j].todo, text))
 				return &g->row[j];
 	return NULL;
 }

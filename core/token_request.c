@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "advice_name.h"
 #include "arc_key.h"
 #include "cleanup.h"
 #include "credential.h"
@@ -130,8 +131,8 @@ meet_challenge(
 	    path, r->account->config->user, &r->form.authorization, reterr);
 }
 
-int
-token_request_answer(struct token_request *r, const struct http_answer *a,
+static int
+take_answer(struct token_request *r, const struct http_answer *a,
     const struct diag *why, int64_t now_s, struct oauth2_tokens *ret,
     struct diag *reterr)
 {
@@ -155,4 +156,16 @@ token_request_answer(struct token_request *r, const struct http_answer *a,
 		return 0;
 	diag_hide(reterr, r->identity.header.ptr, r->identity.header.len);
 	return -1;
+}
+
+int
+token_request_answer(struct token_request *r, const struct http_answer *a,
+    const struct diag *why, int64_t now_s, struct oauth2_tokens *ret,
+    struct diag *reterr)
+{
+	int rc = take_answer(r, a, why, now_s, ret, reterr);
+
+	if (rc < 0)
+		advice_name(reterr, r->account->name);
+	return rc;
 }

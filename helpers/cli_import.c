@@ -6,6 +6,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "advice_name.h"
 #include "cleanup.h"
 #include "cli.h"
 #include "cli_file.h"
@@ -207,6 +208,7 @@ fail(const struct account *a, struct diag *d, int rc)
 {
 	int code = cli_exit_code(d->kind);
 
+	advice_name(d, a->name);
 	(void)diag_wrap(d, "account %s", a->name);
 	(void)cli_fail(d);
 	return rc != 0 ? rc : code;

@@ -8,6 +8,7 @@
 #include <strings.h>
 #include <sysexits.h>
 
+#include "advice_name.h"
 #include "cli_redirect.h"
 #include "cli_store.h"
 #include "echo.h"
@@ -126,6 +127,8 @@ log_in(struct login *l, login_way *way, struct diag *reterr)
 	/* From here on the old refresh token may be a dead one: go on. */
 	if (rc == 0)
 		rc = keep(l, &t, reterr);
+	if (rc < 0)
+		advice_name(reterr, l->account->name);
 	oauth2_tokens_wipe(&t);
 	if (l->redirect != NULL && l->wait.signal == 0)
 		redirect_finish(l->redirect, rc == 0 ? NULL : reterr);

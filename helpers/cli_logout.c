@@ -4,6 +4,7 @@
 #include <sysexits.h>
 #include <time.h>
 
+#include "advice_name.h"
 #include "cli.h"
 #include "cli_provider.h"
 #include "cli_store.h"
@@ -240,6 +241,7 @@ cmd_revoke(struct cli *c, int argc, char *argv[])
 		return cli_wait_interrupted(&w);
 	if (rc == 0)
 		return no_endpoint(c, a, local);
+	advice_name(&d, a->name);
 	(void)diag_wrap(&d, "account %s: not revoked, and kept", a->name);
 	return cli_fail(&d);
 }

@@ -6,6 +6,7 @@
 
 #include <event2/event.h>
 
+#include "advice_name.h"
 #include "cli.h"
 #include "cli_store.h"
 #include "clock.h"
@@ -72,8 +73,7 @@ cli_renew(struct cli *c, const struct account *a, bool force, struct grant *ret,
 static int
 name_account(const struct account *a, struct diag *d)
 {
-	if (strstr(d->text, a->name) == NULL)
-		(void)diag_wrap(d, "account %s", a->name);
+	advice_name_wrap(d, a->name);
 	return -1;
 }
 

@@ -5,6 +5,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "advice_name.h"
 #include "cli.h"
 #include "cli_json.h"
 #include "cli_mailbox.h"
@@ -189,11 +190,24 @@ about_age(const struct test *t, const struct mailbox_result *r, int64_t left_s)
 	       "revoked, test again with --refresh";
 }
 
+/* What to do, for this account. */
+static const char *
+todo_of(const struct test *t, const struct mailbox_result *r,
+    char named[static ADVICE_NAMED_MAX])
+{
+	const char *name = t->a != NULL ? t->a->name : t->name;
+
+	return r->todo == NULL ?
+		   NULL :
+		   advice_named(r->todo, name, named, ADVICE_NAMED_MAX);
+}
+
 static void
 print_result(const struct test *t, enum service s, const char *place,
     const struct mailbox_result *r, int64_t left_s)
 {
 	const char *age = about_age(t, r, left_s);
+	char named[ADVICE_NAMED_MAX];
 
 	printf("%-4s  %-32s  %s\n", service_name(s), place,
 	    mailbox_verdict_words(r->verdict));
@@ -204,7 +218,7 @@ print_result(const struct test *t, enum service s, const char *place,
 	if (r->cause != NULL)
 		printf("      cause: %s\n", r->cause);
 	if (r->todo != NULL)
-		printf("      to do: %s\n", r->todo);
+		printf("      to do: %s\n", todo_of(t, r, named));
 	if (age != NULL)
 		printf("      note: %s\n", age);
 	(void)fflush(stdout);
@@ -216,6 +230,7 @@ add_result(const struct test *t, enum service s, const char *host,
 {
 	struct cli_json *row = cli_json_object();
 	bool bad = r->verdict != MAILBOX_OK;
+	char named[ADVICE_NAMED_MAX];
 
 	cli_json_str(row, "service", service_name(s));
 	cli_json_str(row, "host", host);
@@ -229,7 +244,7 @@ add_result(const struct test *t, enum service s, const char *host,
 	if (bad)
 		cli_json_bool(row, "stale", r->stale);
 	cli_json_str(row, "cause", r->cause);
-	cli_json_str(row, "todo", r->todo);
+	cli_json_str(row, "todo", todo_of(t, r, named));
 	cli_json_str(row, "note", about_age(t, r, left_s));
 	cli_json_add(t->rows, row);
 }

@@ -11,6 +11,7 @@
 #include <event2/event.h>
 #include <utlist.h>
 
+#include "advice_name.h"
 #include "buf.h"
 #include "clock.h"
 #include "log.h"
@@ -129,8 +130,7 @@ on_token(
 	if (tok != NULL) {
 		answer_value(l, tok->value.ptr, tok->value.len);
 	} else {
-		if (strstr(d.text, l->account) == NULL)
-			(void)diag_wrap(&d, "account %s", l->account);
+		advice_name_wrap(&d, l->account);
 		answer_failure(l, &d);
 	}
 	if (l->at_once)

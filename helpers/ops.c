@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "advice.h"
+#include "advice_name.h"
 #include "clock.h"
 #include "log.h"
 #include "report.h"
@@ -226,8 +227,7 @@ answer_failure(struct session *s, const struct diag *why)
 
 	session_answered(s);
 	/* What is wrong with a file names the account already. */
-	if (strstr(d.text, s->what.account) == NULL)
-		(void)diag_wrap(&d, "account %s", s->what.account);
+	advice_name_wrap(&d, s->what.account);
 	fail(s, &d);
 }
 
@@ -321,18 +321,21 @@ op_forget(struct session *s, const struct wire_msg *msg)
 
 /* A mail server's words, which may quote the token, and what they mean. */
 static void
-log_reason(struct log_line *l, const char *reason, const struct secret *token,
+log_reason(struct log_line *line, const char *reason, const struct live *l,
     const struct advice *a)
 {
+	const struct secret *token = &l->grant.access_token;
 	struct diag d = DIAG_INIT;
+	char named[sizeof(d.text)];
 
 	(void)diag_set(&d, DIAG_REAUTH, "%s", reason != NULL ? reason : "");
 	diag_hide(&d, token->ptr, token->len);
-	log_str(l, "reason", d.text);
+	log_str(line, "reason", d.text);
 	if (a == NULL)
 		return;
 	(void)diag_set(&d, a->kind, "%s: %s", a->cause, a->todo);
-	log_str(l, "advice", d.text);
+	log_str(line, "advice",
+	    advice_named(d.text, l->account->name, named, sizeof(named)));
 }
 
 /*
@@ -374,7 +377,7 @@ op_reject(struct session *s, const struct wire_msg *msg)
 	accounts_metrics(s->server->accounts)->all.rejects++;
 	line = log_request(s, LOG_WARNING, "reject", DIAG_OK);
 	log_int(&line, "generation", generation);
-	log_reason(&line, reason, &l->grant.access_token, a);
+	log_reason(&line, reason, l, a);
 	visitor_log(&s->peer, &line);
 	/* Some words say that no token would do. */
 	if (a == NULL || a->stale)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "advice.h"
+#include "advice_name.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -67,6 +68,11 @@ check_refusal(long status, const struct refusal *r)
 	}
 	if (strlen(d.text) > 510 || strstr(d.text, "provider says ") != d.text)
 		abort();
+	check_row(advice_explain(d.text), d.text);
+	advice_name(&d, "*@contoso.example");
+	(void)diag_wrap(&d, "account *@contoso.example");
+	if (strlen(d.text) >= sizeof(d.text) - 1)
+		abort(); /* the end, which helps, was cut */
 	check_row(advice_explain(d.text), d.text);
 }
 

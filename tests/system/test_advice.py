@@ -18,18 +18,19 @@ SECRET = "eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiIsIng1dCI6Ik1nTHFIOTkifQ"
 CHALLENGED = "challenged@contoso.example"
 PASSWORD = "password@contoso.example"
 
-# Each row of entra-answers.jsonl: who must act, and a part of what to do.
+# Each row of entra-answers.jsonl: who must act, and a part of what to do, with
+# the account's name.
 ANSWERS = {
-    "50076-v2": ("reauth", "mailtoken login ACCOUNT with multi-factor"),
+    "50076-v2": ("reauth", "mailtoken login {} with multi-factor"),
     "53003-claims": ("reauth", "exempt this account or host from that policy"),
-    "700082": ("reauth", "mailtoken login ACCOUNT, and keep mailtokend"),
+    "700082": ("reauth", "mailtoken login {}, and keep mailtokend"),
     "50196": ("retry", "it will be asked again"),
     "700016": ("config", "check client_id, tenant and cloud"),
     "90002-2025": ("config", "check tenant and cloud"),
     "7000215": ("config", "store the secret's value, not its ID"),
     "70016-pending": ("retry", "it will be asked again"),
     "429-plain": ("retry", "it will be asked again"),
-    "70000-msa": ("reauth", "if that fails, mailtoken login ACCOUNT"),
+    "70000-msa": ("reauth", "if that fails, mailtoken login {}"),
     "msal-success": ("ok", None),
     "imds-success": ("ok", None),
 }
@@ -96,6 +97,7 @@ def test_every_recorded_answer_is_tried():
 def test_one_sentence_everywhere(answered, name):
     lab, endpoints = answered
     who, (kind, todo) = address(name), ANSWERS[name]
+    todo = todo.format(who)
     renewals = lab.agent.events("renewal", who)
     assert {r["result"] for r in renewals} == {kind}
     sentence = renewals[-1]["text"].strip('"')
@@ -116,7 +118,9 @@ def test_one_sentence_everywhere(answered, name):
 
     advice, = found(told[-1])
     assert advice["kind"] == kind
-    assert advice["todo"] in sentence or kind == "retry"
+    named = advice["todo"].replace("ACCOUNT", who)
+    assert named in sentence or kind == "retry"
+    assert "ACCOUNT" not in sentence
 
 
 @pytest.mark.parametrize("name", TROUBLES)
@@ -154,7 +158,7 @@ def test_a_refused_token_is_logged_with_advice(answered):
     until(lambda: lab.agent.events("reject", CHALLENGED), 10, "the reject")
     event = lab.agent.events("reject", CHALLENGED)[0]
     assert "'status'" in event["reason"]
-    assert "mailtoken test ACCOUNT --refresh" in event["advice"]
+    assert f"mailtoken test {CHALLENGED} --refresh" in event["advice"]
 
 
 def test_a_password_for_a_token_is_suspected(answered):
