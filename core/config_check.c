@@ -129,16 +129,26 @@ check_program(
 		found_at(k, a, ref->line, &d);
 }
 
+int
+config_check_notify(const struct config *c, struct diag *reterr)
+{
+	struct diag d = DIAG_INIT;
+
+	if (c->notify != NULL)
+		look_at_program(c->notify, &d);
+	if (d.kind == DIAG_OK)
+		return 0;
+	*reterr = d;
+	return d.kind == DIAG_NOMEM ? -1 :
+				      diag_wrap(reterr, "%s: notify", c->path);
+}
+
 static void
 check_notify(struct check *k)
 {
 	struct diag d = DIAG_INIT;
 
-	if (k->c->notify != NULL)
-		look_at_program(k->c->notify, &d);
-	if (d.kind == DIAG_CONFIG)
-		(void)diag_wrap(&d, "%s: notify", k->c->path);
-	if (d.kind != DIAG_OK)
+	if (config_check_notify(k->c, &d) < 0)
 		found(k, &d);
 }
 

@@ -27,5 +27,10 @@
  */
 size_t config_check_files(const struct config *c, config_complain *complain,
 	void *arg);
+/*
+ * Could this process run the program of `notify`?  0, also if there is none;
+ * -1 with *reterr (CONFIG, NOMEM).
+ */
+int config_check_notify(const struct config *c, struct diag *reterr);
 
 #endif

@@ -20,6 +20,7 @@
 #include "acceptor.h"
 #include "cleanup.h"
 #include "clock.h"
+#include "config_check.h"
 #include "config_user.h"
 #include "http.h"
 #include "known.h"
@@ -110,8 +111,16 @@ warn_fixed(const struct config *was, const struct config *is)
 	    "restart only");
 }
 
+/* Nobody would be told of what goes wrong from now on: that is news itself. */
+static void
+warn_notify(const struct config *c, struct diag *ret)
+{
+	if (config_check_notify(c, ret) < 0)
+		say(LOG_WARNING, "configuration", ret->text);
+}
+
 int
-server_reload(struct server *s, struct diag *reterr)
+server_reload(struct server *s, struct diag *warning, struct diag *reterr)
 {
 	struct agent *a = (struct agent *)s;
 	struct config *c;
@@ -134,6 +143,7 @@ server_reload(struct server *s, struct diag *reterr)
 		return diag_wrap(reterr, "not reloaded");
 	}
 	warn_fixed(s->config, c);
+	warn_notify(c, warning);
 	config_unref(&s->config);
 	s->config = c;
 	l = log_event(LOG_NOTICE, "reload");
@@ -154,11 +164,11 @@ static void
 on_signal(evutil_socket_t sig, short what, void *arg)
 {
 	struct agent *a = arg;
-	struct diag d = DIAG_INIT;
+	struct diag warning = DIAG_INIT, d = DIAG_INIT;
 
 	(void)what;
 	if (sig == SIGHUP)
-		(void)server_reload(&a->server, &d);
+		(void)server_reload(&a->server, &warning, &d);
 	else
 		leaving_begin(&a->leaving);
 }
@@ -296,6 +306,11 @@ static void
 log_ready(const struct agent *a)
 {
 	struct log_line l = log_event(LOG_NOTICE, "ready");
+	struct diag warning = DIAG_INIT;
+
+	/* Which for one lookup is not run. */
+	if (!a->stdio)
+		warn_notify(a->server.config, &warning);
 
 	log_str(&l, "version", MAILTOKEN_VERSION);
 	log_int(&l, "accounts", (int64_t)accounts_count(a->server.accounts));

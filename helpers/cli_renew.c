@@ -180,5 +180,7 @@ cmd_reload(struct cli *c, int argc, char *argv[])
 		return cli_fail(&d);
 	(void)wire_get_int(&msg, "accounts", &n);
 	cli_say("reloaded: %lld account%s", (long long)n, n == 1 ? "" : "s");
+	if (wire_get(&msg, "warning") != NULL)
+		cli_say("warning: %s", wire_get(&msg, "warning"));
 	return EX_OK;
 }

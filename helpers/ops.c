@@ -406,15 +406,17 @@ op_metrics(struct session *s, const struct wire_msg *msg)
 static void
 op_reload(struct session *s, const struct wire_msg *msg)
 {
-	struct diag d = DIAG_INIT;
+	struct diag warning = DIAG_INIT, d = DIAG_INIT;
 
 	(void)msg;
-	if (server_reload(s->server, &d) < 0) {
+	if (server_reload(s->server, &warning, &d) < 0) {
 		fail(s, &d);
 		return;
 	}
 	session_begin(s, "ok");
 	wire_put_int(
 	    &s->out, "accounts", (int64_t)accounts_count(s->server->accounts));
+	if (warning.kind != DIAG_OK)
+		wire_put(&s->out, "warning", warning.text);
 	session_finish(s);
 }

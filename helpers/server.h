@@ -35,9 +35,12 @@ struct server {
 
 /*
  * Reads the configuration again; a bad one is refused with *reterr (CONFIG:
- * its first error; all are logged) and the old one stays.
+ * its first error; all are logged) and the old one stays.  One that is good
+ * but for what only helps is taken, and *warning (of kind OK: there is none)
+ * says what that is, as the log does.
  */
-int server_reload(struct server *s, struct diag *reterr);
+int server_reload(
+    struct server *s, struct diag *warning, struct diag *reterr);
 /* A session has ended: the last one lets a leaving agent go. */
 void server_session_ended(struct server *s);
 

@@ -6,6 +6,7 @@ import http.server
 import os
 import re
 import shutil
+import signal
 import socket
 import socketserver
 import stat
@@ -532,6 +533,32 @@ def test_a_real_mta_takes_the_message(lab):
 
 
 # The program
+
+def test_one_that_cannot_be_run_is_said_at_once(lab):
+    """At start and reload, in the words of check; the rest is taken."""
+    lab.start_fault()
+    agent = lab.make_agent({DEAD: lab.faulty(lab.fault.endpoint(DEAD))})
+    agent.settings["notify"] = "/nonexistent/program"
+    agent.write()
+    words = f"{agent.conf}: notify: /nonexistent/program: No such file"
+    assert words in agent.cli("check").stderr
+    agent.start()
+
+    def said() -> list:
+        return [e["text"] for e in agent.events("configuration")]
+    assert len(said()) == 1 and words in said()[0]
+    done = agent.cli("reload")
+    assert done.returncode == EX_OK
+    assert "reloaded: 1 account\n" in done.stderr
+    assert f"warning: {words}" in done.stderr
+    assert len(said()) == 2
+    agent.process.signal(signal.SIGHUP)
+    until(lambda: len(said()) == 3, 10, "the warning after the signal")
+    agent.settings["notify"] = Hook(lab.directory / "mended").program
+    agent.write()
+    assert "warning" not in agent.cli("reload").stderr
+    assert len(said()) == 3
+
 
 def test_each_trouble_is_told_once(watched):
     _, agent, endpoints, hook = watched
