@@ -14,7 +14,7 @@ enum diag_kind {
 	DIAG_CONFIG,	/* the administrator: a file, a key, a permission */
 	DIAG_DENIED,	/* the administrator: this uid is not allowed */
 	DIAG_PROTO,	/* the peer: it sent what the protocol forbids */
-	DIAG_NOMEM,	/* this host: out of memory */
+	DIAG_NOMEM,	/* this host: out of memory, or of descriptors */
 	DIAG__COUNT
 };
 

@@ -1,10 +1,12 @@
 #include "http.h"
 
 #include <curl/curl.h>
+#include <errno.h>
 #include <event2/event.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #include "cleanup.h"
@@ -34,6 +36,7 @@ struct http_call {
 	struct event *deadline; /* ours: also while libcurl lets it queue */
 	struct buf body;
 	bool too_large;
+	int socket_error; /* errno of the last socket(); 0: there is one */
 	int64_t timeout_ms;
 	char *host; /* for the texts */
 	char *ca_file;
@@ -78,7 +81,8 @@ call_failure(const struct http_call *c, CURLcode rc, struct diag *ret)
 		.ca_file = c->ca_file,
 		.timeout_ms = c->timeout_ms,
 		.answer_max = c->body.max,
-		.too_large = c->too_large };
+		.too_large = c->too_large,
+		.socket_error = c->socket_error };
 
 	return http_failure_text(&f, ret);
 }
@@ -288,6 +292,18 @@ take_body(char *bytes, size_t one, size_t n, void *arg)
 	return c->body.failed ? 0 : n;
 }
 
+/* As libcurl's own, but it tells us why there is none. */
+static curl_socket_t
+open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *to)
+{
+	struct http_call *c = arg;
+	int fd = socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
+
+	(void)purpose;
+	c->socket_error = fd < 0 ? errno : 0;
+	return fd < 0 ? CURL_SOCKET_BAD : fd;
+}
+
 static bool
 add_header(struct http_call *c, const char *line)
 {
@@ -332,59 +348,72 @@ http_check_url(const char *url, bool insecure_http, struct diag *reterr)
 	return http_url_host(url, insecure_http, false, &host, reterr);
 }
 
-/* False: no memory. */
+#define SET(c, option, value) \
+	(curl_easy_setopt((c)->easy, (option), (value)) == CURLE_OK)
+
+/* These return false for want of memory. */
 static bool
-set_options(struct http_call *c, const struct http_request *req)
+set_security(struct http_call *c, const struct http_request *req)
+{
+	const char *protocols =
+	    req->insecure_http || req->metadata ? "https,http" : "https";
+
+	return SET(c, CURLOPT_PROTOCOLS_STR, protocols) &&
+	       SET(c, CURLOPT_FOLLOWLOCATION, 0L) &&
+	       SET(c, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED) &&
+	       SET(c, CURLOPT_SSL_VERIFYPEER, 1L) &&
+	       SET(c, CURLOPT_SSL_VERIFYHOST, 2L) &&
+	       SET(c, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) &&
+	       (req->ca_file == NULL || /* this CA and no other */
+		   (SET(c, CURLOPT_CAINFO, req->ca_file) &&
+		       SET(c, CURLOPT_CAPATH, NULL)));
+}
+
+static bool
+set_connection(struct http_call *c, const struct http_request *req)
 {
 	long connect_ms = req->timeout_ms < CONNECT_MAX_MS ?
 			      (long)req->timeout_ms :
 			      CONNECT_MAX_MS;
-	bool ok = true;
+	bool direct = http_host_is_loopback(c->host) || req->metadata;
+	bool fresh = req->once || now_ms() < c->http->fresh_until_ms;
 
-#define SET(option, value) \
-	(ok = curl_easy_setopt(c->easy, (option), (value)) == CURLE_OK && ok)
-	SET(CURLOPT_URL, req->url);
-	SET(CURLOPT_PROTOCOLS_STR,
-	    req->insecure_http || req->metadata ? "https,http" : "https");
-	SET(CURLOPT_FOLLOWLOCATION, 0L);
-	SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
-	SET(CURLOPT_NOSIGNAL, 1L);
-	SET(CURLOPT_SSL_VERIFYPEER, 1L);
-	SET(CURLOPT_SSL_VERIFYHOST, 2L);
-	SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-	if (req->ca_file != NULL) { /* this CA and no other */
-		SET(CURLOPT_CAINFO, req->ca_file);
-		SET(CURLOPT_CAPATH, NULL);
-	}
-	SET(CURLOPT_CONNECTTIMEOUT_MS, connect_ms);
-	SET(CURLOPT_TIMEOUT_MS, (long)req->timeout_ms);
-	SET(CURLOPT_USERAGENT, "mailtoken/" MAILTOKEN_VERSION);
-	SET(CURLOPT_HTTPHEADER, c->headers);
-	if (now_ms() < c->http->fresh_until_ms)
-		SET(CURLOPT_FRESH_CONNECT, 1L);
-	if (req->once) { /* on a connection of its own it is never resent */
-		SET(CURLOPT_FRESH_CONNECT, 1L);
-		SET(CURLOPT_FORBID_REUSE, 1L);
-	}
-	if (http_host_is_loopback(c->host) || req->metadata) {
-		SET(CURLOPT_PROXY, "");
-		SET(CURLOPT_NOPROXY, "*");
-	}
-	if (req->form != NULL) {
-		SET(CURLOPT_POST, 1L);
-		SET(CURLOPT_POSTFIELDS, req->form->ptr ? req->form->ptr : "");
-		SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)req->form->len);
-	}
-	SET(CURLOPT_WRITEFUNCTION, take_body);
-	SET(CURLOPT_WRITEDATA, c);
-	SET(CURLOPT_ERRORBUFFER, c->error);
-	SET(CURLOPT_PRIVATE, c);
-#undef SET
-	/* Not to have it is fine: a libcurl without HTTP/2. */
-	(void)curl_easy_setopt(
-	    c->easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
-	return ok;
+	/* On a connection of its own a request is never sent again. */
+	return SET(c, CURLOPT_NOSIGNAL, 1L) &&
+	       SET(c, CURLOPT_CONNECTTIMEOUT_MS, connect_ms) &&
+	       SET(c, CURLOPT_TIMEOUT_MS, (long)req->timeout_ms) &&
+	       SET(c, CURLOPT_FRESH_CONNECT, fresh ? 1L : 0L) &&
+	       SET(c, CURLOPT_FORBID_REUSE, req->once ? 1L : 0L) &&
+	       SET(c, CURLOPT_OPENSOCKETFUNCTION, open_socket) &&
+	       SET(c, CURLOPT_OPENSOCKETDATA, c) &&
+	       (!direct ||
+		   (SET(c, CURLOPT_PROXY, "") && SET(c, CURLOPT_NOPROXY, "*")));
 }
+
+static bool
+set_form(struct http_call *c, const struct buf *form)
+{
+	return SET(c, CURLOPT_POST, 1L) &&
+	       SET(c, CURLOPT_POSTFIELDS, form->ptr ? form->ptr : "") &&
+	       SET(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)form->len);
+}
+
+static bool
+set_options(struct http_call *c, const struct http_request *req)
+{
+	/* Not to have it is fine: a libcurl without HTTP/2. */
+	(void)SET(c, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+	return SET(c, CURLOPT_URL, req->url) &&
+	       SET(c, CURLOPT_USERAGENT, "mailtoken/" MAILTOKEN_VERSION) &&
+	       SET(c, CURLOPT_HTTPHEADER, c->headers) && set_security(c, req) &&
+	       set_connection(c, req) &&
+	       (req->form == NULL || set_form(c, req->form)) &&
+	       SET(c, CURLOPT_WRITEFUNCTION, take_body) &&
+	       SET(c, CURLOPT_WRITEDATA, c) &&
+	       SET(c, CURLOPT_ERRORBUFFER, c->error) &&
+	       SET(c, CURLOPT_PRIVATE, c);
+}
+#undef SET
 
 /* Everything that can fail without libcurl having begun. */
 static bool

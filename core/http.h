@@ -52,7 +52,8 @@ struct http_answer {
  * Called once, from the loop, never from http_start(); afterwards the call
  * is gone.  a is NULL if there is no answer, and *why says so: RETRY (name,
  * connection, time, TLS handshake broken off, too large), CONFIG (certificate
- * not trusted, bad URL, http not allowed, redirect).  Borrowed for the call.
+ * not trusted, bad URL, http not allowed, redirect), NOMEM (memory or
+ * descriptors: nobody was asked).  Borrowed for the call.
  */
 typedef void http_done(void *arg, const struct http_answer *a,
 	const struct diag *why);

@@ -1,6 +1,11 @@
 #include "http_failure.h"
 
+#include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define LOOKUP_FDS 3 /* open at a time, to look a name up */
 
 /* X509_V_ERR_*, as libcurl reports them; numbers so as not to need OpenSSL. */
 #define CERT_UNSPECIFIED   1
@@ -66,6 +71,57 @@ proxy_url_text(const struct http_failure *f, struct diag *ret)
 	    f->host);
 }
 
+static int
+shortage_of(int error)
+{
+	return error == EMFILE || error == ENFILE ? error : 0;
+}
+
+/* Could a name be looked up, or a file be opened? */
+static int
+shortage_now(void)
+{
+	int fd[LOOKUP_FDS], n = 0, error = 0;
+
+	while (n < LOOKUP_FDS &&
+	       (fd[n] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) >= 0)
+		n++;
+	if (n < LOOKUP_FDS)
+		error = errno;
+	while (n > 0)
+		(void)close(fd[--n]);
+	return shortage_of(error);
+}
+
+/*
+ * Was it for want of descriptors that nobody was asked?  Where a lookup or a
+ * file has failed libcurl does not say why: then whether they are short now.
+ */
+static int
+shortage(const struct http_failure *f)
+{
+	switch ((int)f->rc) {
+	case CURLE_COULDNT_CONNECT:
+		return shortage_of(f->socket_error);
+	case CURLE_COULDNT_RESOLVE_HOST:
+	case CURLE_COULDNT_RESOLVE_PROXY:
+	case CURLE_SSL_CACERT_BADFILE:
+		return shortage_now();
+	}
+	return 0;
+}
+
+/* The server has no part in it, nor have its other clients. */
+static int
+shortage_text(const struct http_failure *f, int error, struct diag *ret)
+{
+	return diag_set(ret, DIAG_NOMEM,
+	    "%s: was not asked: too many open files %s", f->host,
+	    error == ENFILE ?
+		"on this host: raise fs.file-max" :
+		"in this process: raise LimitNOFILE, or ulimit -n");
+}
+
 /* Either side may be the first to say that the other is too old. */
 static bool
 is_old_tls(const struct http_failure *f, const char *words)
@@ -82,7 +138,10 @@ http_failure_text(const struct http_failure *f, struct diag *ret)
 	const char *words =
 	    *f->error != '\0' ? f->error : curl_easy_strerror(f->rc);
 	long err = 0, status = 0;
+	int error = shortage(f);
 
+	if (error != 0)
+		return shortage_text(f, error, ret);
 	(void)curl_easy_getinfo(f->easy, CURLINFO_HTTP_CONNECTCODE, &status);
 	if (status >= 300)
 		return proxy_text(f, status, ret);

@@ -1,6 +1,6 @@
 /*
  * http_failure.h - what libcurl says when a request had no answer -> who must
- * act, and what to do.  No I/O; for http.c.
+ * act, and what to do.  For http.c, which asks when it happens.
  */
 #ifndef CORE_HTTP_FAILURE_H
 #define CORE_HTTP_FAILURE_H
@@ -21,9 +21,10 @@ struct http_failure {
 	int64_t timeout_ms;
 	size_t answer_max;
 	bool too_large;		/* the answer had more than that */
+	int socket_error;	/* errno of the last socket(); 0: there was one */
 };
 
-/* Sets *ret (RETRY, CONFIG, NOMEM) and returns -1. */
+/* Sets *ret (RETRY, CONFIG; NOMEM: nobody was asked) and returns -1. */
 int http_failure_text(const struct http_failure *f, struct diag *ret);
 
 #endif

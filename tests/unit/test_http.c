@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -400,6 +401,73 @@ says_who_refused(void **state)
 	assert_memory_equal(r.why.text, "nowhere.invalid: ", 17);
 }
 
+/* So few more than are open that neither a lookup nor a socket is left. */
+static void
+limit_descriptors(rlim_t more)
+{
+	struct rlimit l;
+	int fd = dup(0);
+
+	assert_true(fd >= 0);
+	assert_int_equal(close(fd), 0);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &l), 0);
+	l.rlim_cur = (rlim_t)fd + more;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &l), 0);
+}
+
+/* It is not the server's fault, nor any other account's. */
+static void
+says_what_this_host_lacks(void **state)
+{
+	static const struct {
+		const char *url; /* %u is the port */
+		const char *ca_file;
+		rlim_t more;
+		enum diag_kind kind;
+		const char *says;
+	} table[] = {
+		{ "http://127.0.0.1:%u/close", NULL, 0, DIAG_NOMEM,
+		    "127.0.0.1: was not asked: too many open files in this" },
+		{ "https://nowhere.invalid/%u", NULL, 0, DIAG_NOMEM,
+		    "nowhere.invalid: was not asked: too many open files" },
+		{ "https://nowhere.invalid/%u", NULL, 1, DIAG_NOMEM,
+		    "raise LimitNOFILE" },
+		{ "https://nowhere.invalid/%u", NULL, 2, DIAG_NOMEM,
+		    "raise LimitNOFILE" },
+		{ "https://127.0.0.1:%u/", "/etc/hosts", 1, DIAG_NOMEM,
+		    "raise LimitNOFILE" },
+		/* Enough of them. */
+		{ "https://nowhere.invalid/%u", NULL, 64, DIAG_RETRY,
+		    "cannot find the address" },
+		{ "https://127.0.0.1:%u/", "/etc/hosts", 64, DIAG_CONFIG,
+		    "cannot use ca_file" },
+	};
+	struct lab *lab = *state;
+	struct rlimit before;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		const char *port = strstr(table[i].url, "%u");
+		struct result r;
+		char url[128];
+		struct http_request q = { .url = url,
+			.ca_file = table[i].ca_file,
+			.insecure_http = true,
+			.timeout_ms = 5000,
+			.answer_max = 15 };
+
+		(void)snprintf(url, sizeof(url), "%.*s%u%s",
+		    (int)(port - table[i].url), table[i].url, lab->server.port,
+		    port + 2);
+		limit_descriptors(table[i].more);
+		run(lab, &q, &r);
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+		if (r.why.kind != table[i].kind ||
+		    strstr(r.why.text, table[i].says) == NULL)
+			fail_msg("%zu: %s", i, r.why.text);
+	}
+}
+
 /*
  * libcurl sends a request again if the connection that it kept turns out to
  * be dead: a one-time refresh token must not go out twice.  Nor does it use
@@ -674,6 +742,7 @@ main(void)
 		T(refuses_urls),
 		T(asks_the_machine_itself),
 		T(says_who_refused),
+		T(says_what_this_host_lacks),
 		T(sends_once),
 		T(cancels),
 		T(runs_many_at_once),
