@@ -247,7 +247,9 @@ refresh_would_start(const struct refresh *r, int64_t now)
 void
 refresh_away(struct refresh *r, int64_t until_ms, const struct diag *why)
 {
-	r->why = *why;
+	/* Who must do something is not to be told to wait instead. */
+	if (r->why.kind == DIAG_OK || is_transient(r->why.kind))
+		r->why = *why;
 	r->retry_ms = until_ms;
 }
 

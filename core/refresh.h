@@ -119,7 +119,8 @@ void refresh_cancel(struct refresh *r, struct waiter *w);
 bool refresh_would_start(const struct refresh *r, int64_t now);
 /*
  * The provider is known to be away (*why, RETRY) until then: as if a renewal
- * had failed, without one.  Only after refresh_would_start().
+ * had failed, without one; but a verdict that needs a person stands.  Only
+ * after refresh_would_start().
  */
 void refresh_away(struct refresh *r, int64_t until_ms, const struct diag *why);
 /* The provider is back: no need to wait out a back-off that we chose. */

@@ -285,6 +285,51 @@ provider_is_known_to_be_away(void **unused)
 	refresh_wipe(&r);
 }
 
+/* What a person must do stands, and time alone does not cure it. */
+static void
+verdict_while_provider_is_away(void **unused)
+{
+	static const struct {
+		enum diag_kind kind;
+		bool stands;
+	} cases[] = {
+		{ DIAG_RETRY, false },
+		{ DIAG_PROTO, false },
+		{ DIAG_NOMEM, false },
+		{ DIAG_REAUTH, true },
+		{ DIAG_CONFIG, true },
+		{ DIAG_DENIED, true },
+	};
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct diag why = DIAG_INIT;
+		struct refresh r;
+		struct asker a;
+		int64_t now = T0 + 3600 * S;
+
+		refresh_init(&r, 900 * S, true, i);
+		assert_true(ask(&r, T0, &a));
+		end_failed(&r, T0, cases[i].kind, 0);
+		(void)diag_set(&why, DIAG_RETRY, "it is away");
+		assert_true(refresh_would_start(&r, now));
+		refresh_away(&r, now + 5 * S, &why);
+		assert_false(ask(&r, now, &a));
+		assert_int_equal(
+		    a.why.kind, cases[i].stands ? cases[i].kind : DIAG_RETRY);
+		assert_string_equal(
+		    a.why.text, cases[i].stands ? "no luck" : "it is away");
+		assert_int_equal(a.why.retry_after_s, 5);
+		assert_int_equal(refresh_is_failing(&r), !cases[i].stands);
+		/* It is held back as the others are, and tried then. */
+		assert_int_equal(refresh_due_ms(&r, now), now + 5 * S);
+		assert_true(ask(&r, now + 5 * S, &a));
+		end_ok(&r, now + 5 * S, 2, 3600);
+		assert_int_equal(r.why.kind, DIAG_OK);
+		refresh_wipe(&r);
+	}
+}
+
 static const struct {
 	const char *name;
 	enum diag_kind kind;
@@ -707,6 +752,7 @@ main(void)
 		cmocka_unit_test(valid_token_outlives_an_outage),
 		cmocka_unit_test(nobody_waits_for_the_next_failure),
 		cmocka_unit_test(provider_is_known_to_be_away),
+		cmocka_unit_test(verdict_while_provider_is_away),
 		cmocka_unit_test(provider_is_back),
 		cmocka_unit_test(backs_off),
 		cmocka_unit_test(waits_by_kind),
