@@ -5,6 +5,8 @@
 
 #include "wire.h"
 
+#define SAME_TIME_S 60 /* logins, and a clock that is being corrected */
+
 /* The keys of a version 1 file, besides version and account. */
 static const struct {
 	const char *key;
@@ -65,20 +67,31 @@ grant_copy(struct grant *to, const struct grant *from)
 void
 grant_rotate(struct grant *g, struct secret *refresh_token)
 {
-	const struct secret *old = &g->refresh_token;
-
-	if (!secret_empty(old) &&
-	    (old->len != refresh_token->len ||
-		memcmp(old->ptr, refresh_token->ptr, old->len) != 0))
+	if (!secret_empty(&g->refresh_token) &&
+	    !secret_same(&g->refresh_token, refresh_token))
 		secret_move(&g->previous_refresh_token, &g->refresh_token);
 	secret_move(&g->refresh_token, refresh_token);
+}
+
+void
+grant_succeed(struct grant *g, const struct grant *disk, int64_t login_at)
+{
+	/* Two within a second are two. */
+	if (login_at <= disk->login_at &&
+	    disk->login_at - login_at < SAME_TIME_S)
+		login_at = disk->login_at + 1;
+	if (g->generation < disk->generation)
+		g->generation = disk->generation;
+	g->generation++;
+	g->login_at = login_at;
 }
 
 bool
 grant_is_newer(const struct grant *known, const struct grant *disk)
 {
 	return known->generation > disk->generation &&
-	       known->login_at >= disk->login_at;
+	       (known->login_at == disk->login_at ||
+		   disk->generation == 0); /* there is nothing */
 }
 
 /* Numbers are never negative; an access token has an end. */

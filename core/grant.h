@@ -18,14 +18,15 @@
 
 /* Times are Unix seconds; 0: never. */
 struct grant {
-	int64_t generation;		/* +1 at each new access token or login */
+	int64_t generation;		/* +1 at each change */
 	struct secret refresh_token;	/* empty for client_credentials */
 	struct secret previous_refresh_token;	/* before the last rotation */
 	struct secret access_token;
 	int64_t obtained_at;		/* of the access token */
 	int64_t expires_at;
 	int64_t refresh_at;		/* the provider's wish; 0: none */
-	int64_t login_at;		/* of the last import or login */
+	int64_t login_at;		/* of the last import, login or logout, and
+					 * differs from that of the one before */
 	int64_t binding;	/* account_binding() when the access token was
 				 * asked for; 0: not known */
 	int64_t asked_ms;	/* not on disk: when this process asked for the
@@ -43,8 +44,14 @@ bool grant_copy(struct grant *to, const struct grant *from);
  */
 void grant_rotate(struct grant *g, struct secret *refresh_token);
 /*
+ * As a login, g is to take the place of what is on disk (which may be g): no
+ * copy of that is newer.
+ */
+void grant_succeed(struct grant *g, const struct grant *disk, int64_t login_at);
+/*
  * Is what a process has newer than what it finds on disk?  Only after a write
- * had failed; and never newer than a login, or a logout, made since.
+ * had failed; and never newer than a login, or a logout, made since: these
+ * alone change login_at, which way is up to the clock.
  */
 bool grant_is_newer(const struct grant *known, const struct grant *disk);
 #define auto_grant __attribute__((cleanup(grant_wipe)))

@@ -18,9 +18,8 @@ replace_login(const struct store *s, struct store_lock *l, const char *account,
 		secret_wipe(&g.previous_refresh_token);
 	}
 	secret_wipe(&g.access_token);
-	g.generation++;
 	g.obtained_at = g.expires_at = g.refresh_at = g.binding = 0;
-	g.login_at = now_s;
+	grant_succeed(&g, &g, now_s);
 	return store_write(s, l, account, &g, reterr);
 }
 

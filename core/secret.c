@@ -44,6 +44,13 @@ secret_copy(struct secret *s, const struct secret *from)
 	return true;
 }
 
+bool
+secret_same(const struct secret *a, const struct secret *b)
+{
+	return a->len == b->len &&
+	       (a->len == 0 || memcmp(a->ptr, b->ptr, a->len) == 0);
+}
+
 void
 secret_move(struct secret *to, struct secret *from)
 {

@@ -34,6 +34,9 @@ secret_empty(const struct secret *s)
 	return s->len == 0;
 }
 
+/* The same bytes.  Takes longer for what is alike: not for what a peer sent. */
+bool secret_same(const struct secret *a, const struct secret *b);
+
 /* `auto_secret struct secret t = SECRET_INIT;` is wiped on every way out. */
 #define auto_secret __attribute__((cleanup(secret_wipe)))
 

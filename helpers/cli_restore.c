@@ -163,9 +163,7 @@ choose(const struct restore *r, const char *account, struct grant *g,
 		return false;
 	}
 	/* Nobody's copy of what was there may be taken for newer. */
-	if (g->generation < now->generation)
-		g->generation = now->generation;
-	g->generation++;
+	grant_succeed(g, now, g->login_at);
 	return true;
 }
 

@@ -47,6 +47,38 @@ no_bytes_is_a_secret_too(void **unused)
 }
 
 static void
+same_bytes(void **unused)
+{
+	static const struct {
+		const char *a, *b;
+		bool same;
+	} cases[] = {
+		{ NULL, NULL, true },
+		{ NULL, "", true },
+		{ "", "", true },
+		{ "abc", "abc", true },
+		{ "abc", "abd", false },
+		{ "abc", "ab", false },
+		{ "ab", "abc", false },
+		{ NULL, "a", false },
+		{ "a", NULL, false },
+	};
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		auto_secret struct secret a = SECRET_INIT, b = SECRET_INIT;
+
+		if (cases[i].a != NULL)
+			assert_true(
+			    secret_set(&a, cases[i].a, strlen(cases[i].a)));
+		if (cases[i].b != NULL)
+			assert_true(
+			    secret_set(&b, cases[i].b, strlen(cases[i].b)));
+		assert_int_equal(secret_same(&a, &b), cases[i].same);
+	}
+}
+
+static void
 no_memory_leaves_it_as_it_was(void **unused)
 {
 	auto_secret struct secret s = SECRET_INIT;
@@ -123,6 +155,7 @@ main(void)
 		cmocka_unit_test(set_copies_and_ends_in_nul),
 		cmocka_unit_test(set_takes_a_part_of_itself),
 		cmocka_unit_test(no_bytes_is_a_secret_too),
+		cmocka_unit_test(same_bytes),
 		cmocka_unit_test(no_memory_leaves_it_as_it_was),
 		cmocka_unit_test(copy_and_move),
 		cmocka_unit_test(wipe_twice),
