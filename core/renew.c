@@ -71,7 +71,7 @@ renewal_free(struct renewal *r)
 	free(r);
 }
 
-/* g is in r or NULL.  Whoever hears it may start the next renewal. */
+/* As done() has it; g is in r.  Whoever hears it may start the next renewal. */
 static void
 finish(struct renewal *r, const struct grant *g, const struct diag *unsaved,
     const struct diag *why)
@@ -81,24 +81,32 @@ finish(struct renewal *r, const struct grant *g, const struct diag *unsaved,
 	renewal_free(r);
 }
 
-/* The provider's doing, or the way's there. */
+/* The provider's doing, or the way's there; but not what this host lacks. */
 static void
-finish_asked(struct renewal *r, struct diag *why)
+finish_asked(struct renewal *r, const struct diag *unsaved, struct diag *why)
 {
-	why->provider = true;
-	finish(r, NULL, NULL, why);
+	why->provider = why->kind != DIAG_NOMEM;
+	finish(r, unsaved != NULL ? &r->grant : NULL, unsaved, why);
 }
 
 /* Twice, with another file: a login may be at stake. */
-static void
-save(struct renewal *r)
+static int
+save(struct renewal *r, struct diag *reterr)
 {
-	struct diag unsaved = DIAG_INIT;
 	int rc = -1;
 
 	for (int tries = 0; rc < 0 && tries < 2; tries++)
 		rc = store_write(r->env->store, &r->lock, r->account->name,
-		    &r->grant, &unsaved);
+		    &r->grant, reterr);
+	return rc;
+}
+
+static void
+finish_renewed(struct renewal *r)
+{
+	struct diag unsaved = DIAG_INIT;
+	int rc = save(r, &unsaved);
+
 	finish(r, &r->grant, rc < 0 ? &unsaved : NULL, NULL);
 }
 
@@ -122,19 +130,35 @@ take_tokens(struct renewal *r, struct oauth2_tokens *t)
 	oauth2_tokens_wipe(t);
 }
 
+/* Only the caller may know when that was, if the clock has been set since. */
+static void
+keep_times(struct renewal *r)
+{
+	if (!secret_same(&r->grant.access_token, &r->known.access_token))
+		return;
+	r->grant.asked_ms = r->known.asked_ms;
+	r->grant.obtained_at = r->known.obtained_at;
+	r->grant.expires_at = r->known.expires_at;
+	r->grant.refresh_at = r->known.refresh_at;
+}
+
 /* The access token was no good, but the old refresh token may be used up. */
 static void
-keep_refresh_token(struct renewal *r, struct oauth2_tokens *t)
+finish_refused(struct renewal *r, struct oauth2_tokens *t, struct diag *why)
 {
-	struct diag ignored = DIAG_INIT;
+	struct diag unsaved = DIAG_INIT;
+	bool kept = true;
 
 	if (!secret_empty(&t->refresh_token) &&
-	    r->account->grant == GRANT_REFRESH_TOKEN) {
+	    r->account->grant == GRANT_REFRESH_TOKEN &&
+	    !secret_same(&t->refresh_token, &r->grant.refresh_token)) {
 		grant_rotate(&r->grant, &t->refresh_token);
-		(void)store_write(r->env->store, &r->lock, r->account->name,
-		    &r->grant, &ignored);
+		r->grant.generation = r->newest + 1;
+		keep_times(r);
+		kept = save(r, &unsaved) == 0;
 	}
 	oauth2_tokens_wipe(t);
+	finish_asked(r, kept ? NULL : &unsaved, why);
 }
 
 static void send_request(struct renewal *r);
@@ -156,12 +180,11 @@ on_tokens(void *arg, const struct http_answer *a, const struct diag *why)
 	}
 	token_request_wipe(&r->request);
 	if (rc < 0) {
-		keep_refresh_token(r, &t);
-		finish_asked(r, &d);
+		finish_refused(r, &t, &d);
 		return;
 	}
 	take_tokens(r, &t);
-	save(r);
+	finish_renewed(r);
 }
 
 static void
@@ -202,14 +225,14 @@ on_discovery(void *arg, const struct http_answer *a, const struct diag *why)
 	r->call = NULL;
 	if (a == NULL) {
 		d = *why;
-		finish_asked(r, &d);
+		finish_asked(r, NULL, &d);
 		return;
 	}
 	if (oauth2_parse_discovery(r->account->issuer, a->status, a->body,
 		a->len, &r->found, &d) < 0) {
 		if (d.kind == DIAG_RETRY)
 			d.retry_after_s = a->retry_after_s;
-		finish_asked(r, &d);
+		finish_asked(r, NULL, &d);
 		return;
 	}
 	ask(r);
@@ -311,8 +334,11 @@ disk_will_do(const struct renewal *r, const struct grant *disk)
 	    disk->binding != account_binding(r->account) ||
 	    disk->obtained_at > now || disk->expires_at - now < fit)
 		return false;
-	return r->have_known ? disk->generation > r->known.generation :
-			       !r->force;
+	if (!r->have_known)
+		return !r->force;
+	/* The same one may have got another refresh token. */
+	return disk->generation > r->known.generation &&
+	       !secret_same(&disk->access_token, &r->known.access_token);
 }
 
 /* Looks at the disk.  0: ask the provider; 1: the disk's grant will do. */

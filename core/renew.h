@@ -34,12 +34,13 @@ struct renew_env {
 #define RENEW_LOCK_WAIT_MS	60000	/* for another process's renewal */
 
 /*
- * g is the account's grant as it now is, borrowed for the call, or NULL and
- * *why says why not (all kinds but DENIED; why->provider if it was asked).
- * unsaved is NULL, or says why
- * the new grant could not be written: then g is newer than the disk, the
- * caller must keep it, go on serving it and hand it to renew_start() next
- * time.
+ * why is NULL, and g is the account's grant as it now is, borrowed for the
+ * call; or *why says why there is no new access token (all kinds but DENIED;
+ * why->provider if it was asked), and g is NULL.
+ * unsaved is NULL, or says why the new grant could not be written: then g is
+ * newer than the disk, the caller must keep it, go on serving it and hand it
+ * to renew_start() next time.  So it is where *why has come with a new refresh
+ * token: with both, g is there, and its access token is the one of before.
  */
 typedef void renew_done(void *arg, const struct grant *g,
 	const struct diag *unsaved, const struct diag *why);
@@ -50,7 +51,7 @@ typedef void renew_done(void *arg, const struct grant *g,
  *          write failed) it is used, and written.  NULL: the caller keeps
  *          nothing, so where a refresh token may be good for one use the
  *          provider is asked only if the next one can be saved.
- * min_life_s: a token that the store holds in a generation after the known
+ * min_life_s: another token that the store holds in a generation after the known
  *          one is taken as it is if it was asked for as the account says now
  *          and lives that long (refresh_fit_life()).
  * force:   ask the provider even if the known token is good.

@@ -25,15 +25,15 @@ renewed(void *arg, const struct grant *g, const struct diag *unsaved,
 {
 	struct outcome *o = arg;
 
-	if (g == NULL) {
-		*o->why = *why;
-		return;
-	}
 	if (unsaved != NULL)
 		cli_say("the new token could not be saved, and a new refresh "
 			"token is lost with it (if the next renewal is "
 			"refused: mailtoken login): %s",
 		    unsaved->text);
+	if (why != NULL) {
+		*o->why = *why;
+		return;
+	}
 	if (grant_copy(o->grant, g))
 		o->rc = 0;
 	else

@@ -59,20 +59,17 @@ date_grant(struct live *l)
 }
 
 static void
-ended(struct live *l, const struct grant *g, const struct diag *why)
+ended(struct live *l, const struct diag *why)
 {
 	struct refresh_token tok = REFRESH_TOKEN_INIT;
 	struct diag nomem = DIAG_INIT;
 
-	if (g != NULL && grant_copy(&l->grant, g) && token_of(g, &tok)) {
-		refresh_ended(&l->refresh, clock_now_ms(), &tok, NULL);
-		return;
-	}
-	if (g != NULL) {
+	if (why == NULL && !token_of(&l->grant, &tok)) {
 		(void)diag_nomem(&nomem);
 		why = &nomem;
 	}
-	refresh_ended(&l->refresh, clock_now_ms(), NULL, why);
+	refresh_ended(
+	    &l->refresh, clock_now_ms(), why == NULL ? &tok : NULL, why);
 }
 
 static void
@@ -109,19 +106,24 @@ renewed(void *arg, const struct grant *g, const struct diag *unsaved,
     const struct diag *why)
 {
 	struct live *l = arg;
+	struct diag nomem = DIAG_INIT;
 
 	l->renewal = NULL;
 	l->pool->in_flight--;
-	pace_ended(l, clock_now_ms(), g != NULL ? NULL : why);
-	count_renewal(l, g != NULL ? DIAG_OK : why->kind);
-	announce_renewal(l, g, unsaved, why);
-	if (g != NULL) {
+	pace_ended(l, clock_now_ms(), why);
+	/* Also with *why: g has a refresh token that the disk has not. */
+	if (g != NULL && grant_copy(&l->grant, g)) {
 		l->unsaved = unsaved != NULL;
 		l->save_ms = clock_now_ms() + SAVE_AGAIN_MS;
+	} else if (g != NULL) {
+		(void)diag_nomem(&nomem);
+		why = &nomem;
 	}
-	ended(l, g, why);
+	count_renewal(l, why == NULL ? DIAG_OK : why->kind);
+	announce_renewal(l, why == NULL ? g : NULL, unsaved, why);
+	ended(l, why);
 	/* Asked for before a reload that wants something else. */
-	if (g != NULL && l->grant.binding != account_binding(l->account))
+	if (why == NULL && l->grant.binding != account_binding(l->account))
 		secret_wipe(&l->refresh.token.value);
 	if (l->gone) {
 		forget_gone(l);
@@ -456,8 +458,9 @@ live_clock_set(struct live *l, bool stepped)
 	struct refresh_token t = l->refresh.token; /* its value stays there */
 
 	if (stepped) {
+		/* Not by the generation: its refresh token may be newer. */
 		if (!secret_empty(&t.value) &&
-		    t.generation == l->grant.generation) {
+		    secret_same(&t.value, &l->grant.access_token)) {
 			lease_judge_again(&l->grant, &now, &t);
 			refresh_redate(&l->refresh, &t);
 		}

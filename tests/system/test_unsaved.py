@@ -1,37 +1,51 @@
 """A grant that is in the agent's memory only, until the disk takes it."""
 
+import errno
+import json
 import time
 
 import pytest
 
 from lab import wire
-from lab.diskfault import FULL_DISK, DiskFault
+from lab.diskfault import FULL_DISK, DiskFault, Fault
 from lab.fasttime import FastTime
 from lab.lab import ACCOUNT
+from lab.steptime import StepTime
 from lab.wait import until
 
 AGAIN_S = 30        # as docs/STORE.md has it
 TIMES = 10          # as fast as real time
+DAY = 86400
+BROKEN_DISK = Fault("EIO from here on", errno.EIO, True)
+DEAD = '"expires_in": 0'
 
 
-@pytest.fixture
-def full(lab):
-    """An agent whose disk is full, and that has renewed nevertheless."""
+def started(lab, clock):
+    """An agent with that clock, whose disk can be full, and that has renewed
+    once."""
     lab.start_fault()
     lab.endpoint = lab.fault.endpoint(ACCOUNT, mode="rotate")
     agent = lab.make_agent({ACCOUNT: lab.faulty(lab.endpoint)})
-    agent.do("import", ACCOUNT, agent=False, give=lab.endpoint.refresh_token)
+    lab.clock = clock(agent.directory / "clock")
+    agent.do("import", ACCOUNT, agent=False, give=lab.endpoint.refresh_token,
+             environment=lab.clock.environment)
     lab.disk = DiskFault(agent.state, agent.directory / "disk")
-    lab.clock = FastTime(agent.directory / "clock")
     agent.environment = lab.disk.environment | lab.clock.environment | {
         "LD_PRELOAD": ":".join(each.environment["LD_PRELOAD"]
                                for each in (lab.disk, lab.clock))}
     agent.start()
     agent.environment = {}
     agent.do("refresh", ACCOUNT)
+    return lab
+
+
+@pytest.fixture
+def full(lab):
+    """Its disk is full, and it has renewed nevertheless."""
+    started(lab, FastTime)
     lab.disk.order(1, FULL_DISK)
-    agent.do("refresh", ACCOUNT)
-    assert agent.events("state-not-saved", ACCOUNT)
+    lab.agent.do("refresh", ACCOUNT)
+    assert lab.agent.events("state-not-saved", ACCOUNT)
     assert not saved(lab)
     lab.disk.order()
     return lab
@@ -66,3 +80,96 @@ def test_it_is_tried_a_last_time_when_the_account_goes(full):
     full.agent.write()
     full.agent.do("reload")
     until(lambda: saved(full), 5, "the grant to be saved")
+
+
+# A new refresh token that comes with an access token that is no good.
+
+@pytest.fixture
+def bad(lab):
+    """The answer was bad, and the disk full."""
+    started(lab, FastTime)
+    lab.first = wire.ask(lab.agent.sockets[0], op="get", account=ACCOUNT)
+    lab.endpoint.said = DEAD
+    lab.disk.order(1, FULL_DISK)
+    for _ in range(2):
+        done = lab.agent.cli("refresh", ACCOUNT)
+        assert done.returncode and "already expired" in done.stderr
+    assert len(lab.agent.events("state-not-saved", ACCOUNT)) == 2
+    assert not saved(lab)
+    return lab
+
+
+def test_a_bad_answer_is_not_lost_with_the_disk(bad):
+    """What it has told is used next, and the token of before is served."""
+    assert wire.ask(bad.agent.sockets[0], op="get", account=ACCOUNT
+                    )["token"] == bad.first["token"]
+    assert json.loads(bad.agent.cli("status", "--json").stdout
+                      )[0]["state"] == "retry"
+    bad.endpoint.said = None
+    bad.agent.do("refresh", ACCOUNT)
+    assert bad.endpoint.alive and not saved(bad)
+    bad.disk.order()
+    bad.agent.do("refresh", ACCOUNT)
+    assert bad.endpoint.alive and saved(bad)
+
+
+def test_a_bad_answer_is_saved_later(bad):
+    """Without a request."""
+    bad.endpoint.mode = "500"
+    bad.disk.order()
+    bad.clock.run(TIMES)
+    until(lambda: saved(bad), 3 * AGAIN_S / TIMES + 10, "the grant to be saved")
+    bad.clock.run(1)
+    bad.agent.stop()
+    # Its access token is the one of before, and still good.
+    bad.agent.start()
+    assert wire.ask(bad.agent.sockets[0], op="get", account=ACCOUNT
+                    )["token"] == bad.first["token"]
+
+
+def test_a_bad_answer_is_saved_at_the_end(bad):
+    bad.disk.order()
+    bad.agent.stop()
+    assert saved(bad) and bad.endpoint.alive
+
+
+def test_a_command_says_that_it_is_lost(lab):
+    """It has no memory; the disk breaks after the question."""
+    lab.start_fault()
+    lab.endpoint = lab.fault.endpoint(ACCOUNT, mode="rotate", said=DEAD)
+    agent = lab.make_agent({ACCOUNT: lab.faulty(lab.endpoint)})
+    disk = DiskFault(agent.state, agent.directory / "disk")
+    lost, at = [], 0
+    while not lost:
+        agent.do("import", ACCOUNT, agent=False,
+                 give=lab.endpoint.refresh_token)
+        disk.order(at := at + 1, BROKEN_DISK)
+        done = agent.cli("refresh", ACCOUNT, agent=False,
+                         environment=disk.environment)
+        assert done.returncode and disk.struck, "no failure was told"
+        asked = "already expired" in done.stderr
+        lost = asked and not saved(lab) and [done.stderr]
+        assert bool(lost) == ("could not be saved, and" in done.stderr)
+
+
+# A login is newer, whatever the clock says.
+
+@pytest.mark.parametrize("first, second", [(DAY, 0), (0, DAY), (0, 0)])
+def test_a_login_counts_for_more(lab, first, second):
+    """How far ahead the clock is at each of two logins; what is in memory
+    only is of the first."""
+    started(lab, lambda path: StepTime(path, first))
+    lab.disk.order(1, FULL_DISK)
+    for _ in range(3):
+        lab.agent.do("refresh", ACCOUNT)
+    assert not saved(lab) and lab.endpoint.alive
+    before = lab.endpoint.count
+    lab.clock.set(second)
+    lab.endpoint.refresh_token = "another-login"
+    lab.agent.do("import", ACCOUNT, give="another-login",
+                 environment=lab.clock.environment)
+    assert lab.endpoint.alive and not saved(lab)
+    assert lab.endpoint.count == before + 1
+    lab.disk.order()
+    lab.agent.do("refresh", ACCOUNT)
+    assert lab.endpoint.alive and saved(lab)

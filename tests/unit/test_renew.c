@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -33,7 +34,7 @@ struct lab {
 	int current;		   /* the refresh token that it takes: rt-N */
 	bool keep;		   /* sends no new one */
 	bool refuse;		   /* invalid_grant, whatever comes */
-	bool dead;		   /* the token is, that it gives out */
+	bool dead;		   /* the tokens are, that it gives out */
 	int64_t takes_ms, steps_s; /* an answer; the clock meanwhile */
 	bool slow;
 	const char *key_path; /* of Arc's challenge */
@@ -43,7 +44,7 @@ struct lab {
 static struct {
 	int calls;
 	struct event_base *base;
-	bool have, have_unsaved;
+	bool have, have_unsaved; /* a token; a grant that is not on disk */
 	struct grant g;
 	struct diag why;
 } result;
@@ -94,9 +95,13 @@ tokens(struct lab *lab)
 	static char text[512];
 	int n = lab->current;
 
-	if (lab->dead)
-		return HEAD_ "{\"access_token\":\"at\",\"expires_in\":0,"
-			     "\"refresh_token\":\"rt-1\"}";
+	if (lab->dead) {
+		(void)snprintf(text, sizeof(text),
+		    HEAD_ "{\"access_token\":\"at\",\"expires_in\":0,"
+			  "\"refresh_token\":\"rt-%d\"}",
+		    lab->keep ? n : ++lab->current);
+		return text;
+	}
 	if (lab->keep)
 		(void)snprintf(text, sizeof(text),
 		    HEAD_ "{\"access_token\":\"at-%d\",\"expires_in\":3600}",
@@ -250,9 +255,10 @@ ended(void *arg, const struct grant *g, const struct diag *unsaved,
 {
 	(void)arg;
 	result.calls++;
-	result.have = g != NULL;
+	result.have = why == NULL;
 	result.have_unsaved = unsaved != NULL;
-	result.why = g == NULL ? *why : (struct diag)DIAG_INIT;
+	result.why = why != NULL ? *why : (struct diag)DIAG_INIT;
+	assert_int_equal(g != NULL, why == NULL || unsaved != NULL);
 	if (g != NULL)
 		assert_true(grant_copy(&result.g, g));
 	(void)event_base_loopbreak(result.base);
@@ -508,11 +514,22 @@ knows_which_grant_is_newer(void **state)
 		int64_t generation, login_at, disk_generation, disk_login_at;
 		bool newer;
 	} cases[] = {
-		{ 7, 100, 6, 100, true }, { 6, 100, 6, 100, false },
+		{ 7, 100, 6, 100, true },
+		{ 6, 100, 6, 100, false },
 		{ 5, 100, 6, 100, false },
 		/* A login, or a logout, counts more than many renewals. */
-		{ 9, 100, 6, 101, false }, { 6, 101, 9, 100, false },
-		{ 1, 0, 0, 0, true }, /* the file has gone */
+		{ 9, 100, 6, 101, false },
+		{ 6, 101, 9, 100, false },
+		/* Also one whose clock was behind the other's. */
+		{ 9, 101, 6, 100, false },
+		{ 9, 1 << 30, 6, 1, false },
+		{ 9, 1, 6, 0, false },
+		/* An application logs in never. */
+		{ 9, 0, 6, 0, true },
+		{ 6, 0, 9, 0, false },
+		/* The file has gone. */
+		{ 1, 0, 0, 0, true },
+		{ 9, 100, 0, 0, true },
 	};
 
 	(void)state;
@@ -524,6 +541,43 @@ knows_which_grant_is_newer(void **state)
 		b.generation = cases[i].disk_generation;
 		b.login_at = cases[i].disk_login_at;
 		assert_int_equal(grant_is_newer(&a, &b), cases[i].newer);
+	}
+}
+
+/* Whatever the clock was, and is. */
+static void
+a_login_differs_from_the_one_before(void **state)
+{
+	static const struct {
+		int64_t generation, disk_generation, disk_login_at, login_at;
+		int64_t becomes, becomes_at;
+	} cases[] = {
+		{ 0, 0, 0, NOW, 1, NOW },
+		{ 5, 5, NOW - 9, NOW, 6, NOW },
+		/* Two within a second, and a third; the clock a bit behind. */
+		{ 5, 5, NOW, NOW, 6, NOW + 1 },
+		{ 6, 6, NOW + 1, NOW, 7, NOW + 2 },
+		{ 6, 6, NOW + 59, NOW, 7, NOW + 60 },
+		{ 5, 5, NOW + 86400, NOW, 6, NOW },
+		{ 0, 0, 0, 0, 1, 1 },
+		/* Another one's, restored. */
+		{ 9, 5, NOW, NOW - 86400, 10, NOW - 86400 },
+		{ 2, 5, NOW, NOW, 6, NOW + 1 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct grant g = GRANT_INIT, disk = GRANT_INIT;
+
+		g.generation = cases[i].generation;
+		disk.generation = cases[i].disk_generation;
+		disk.login_at = cases[i].disk_login_at;
+		grant_succeed(&g, &disk, cases[i].login_at);
+		assert_int_equal(g.generation, cases[i].becomes);
+		assert_int_equal(g.login_at, cases[i].becomes_at);
+		assert_int_not_equal(g.login_at, disk.login_at);
+		disk.generation += 7; /* in memory, of the login before */
+		assert_false(grant_is_newer(&disk, &g));
 	}
 }
 
@@ -596,24 +650,34 @@ looks_for_room_before_it_asks(void **state)
 	}
 }
 
-/* A login made while the newest grant was not saved counts for more. */
+/*
+ * A login made while the newest grant was not saved counts for more, also
+ * where a clock that was ahead has been set back between, or ahead.
+ */
 static void
 login_beats_an_unsaved_grant(void **state)
 {
+	static const int64_t steps[] = { 0, -86400, -86400 - 3600, 86400,
+		-20 * 31557600 };
 	struct lab *lab = *state;
 	auto_grant struct grant known = GRANT_INIT;
 	auto_secret struct secret rt = SECRET_INIT;
 	struct diag d = DIAG_INIT;
 
-	start_with(lab, &known);
-	known.generation = 9;
-	set(&known.refresh_token, "rt-lost");
-	lab->current = 70;
 	set(&rt, "rt-70");
-	assert_int_equal(renew_login(&lab->store, ACCOUNT, &rt, NOW, &d), 0);
-	expect_disk(lab, 6, "", "rt-70", "rt-0");
-	renew(&lab->env, lab->account, &known, false);
-	expect_disk(lab, 10, "at-70", "rt-71", "rt-70");
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		grant_wipe(&known);
+		start_with(lab, &known);
+		known.generation = 9;
+		set(&known.refresh_token, "rt-lost");
+		lab->current = 70;
+		assert_int_equal(
+		    renew_login(&lab->store, ACCOUNT, &rt, NOW + steps[i], &d),
+		    0);
+		expect_disk(lab, 6, "", "rt-70", "rt-0");
+		renew(&lab->env, lab->account, &known, false);
+		expect_disk(lab, 10, "at-70", "rt-71", "rt-70");
+	}
 }
 
 static void
@@ -713,15 +777,95 @@ keeps_what_a_bad_answer_rotates(void **state)
 	auto_grant struct grant g = GRANT_INIT;
 
 	start_with(lab, &g);
+	g.expires_at = NOW + 3600;
+	put(lab, &g);
 	lab->dead = true;
 	renew(&lab->env, lab->account, &g, true);
 	assert_int_equal(result.why.kind, DIAG_RETRY);
-	expect_disk(lab, 5, "at-old", "rt-1", "rt-0");
+	assert_true(result.why.provider);
+	expect_disk(lab, 6, "at-old", "rt-1", "rt-0");
+	/* The access token is no other one for that: it is asked for. */
 	lab->dead = false;
-	lab->current = 1;
 	renew(&lab->env, lab->account, &g, true);
 	assert_true(result.have);
-	expect_disk(lab, 6, "at-1", "rt-2", "rt-1");
+	expect_disk(lab, 7, "at-1", "rt-2", "rt-1");
+	/* Nothing new has come with it: nothing is written. */
+	lab->dead = lab->keep = disk_full = true;
+	assert_true(grant_copy(&g, &result.g));
+	renew(&lab->env, lab->account, &g, true);
+	assert_false(result.have || result.have_unsaved);
+	expect_disk(lab, 7, "at-1", "rt-2", "rt-1");
+}
+
+/* The disk is full in the same moment: it is the caller's to keep. */
+static void
+keeps_what_a_bad_answer_rotates_in_memory(void **state)
+{
+	struct lab *lab = *state;
+	auto_grant struct grant known = GRANT_INIT;
+
+	start_with(lab, &known);
+	known.asked_ms = 4000;
+	known.obtained_at -= 86400; /* the clock has been set since */
+	known.expires_at -= 86400;
+	lab->dead = disk_full = true;
+	for (int i = 1; i < 4; i++) {
+		renew(&lab->env, lab->account, &known, true);
+		assert_false(result.have);
+		assert_true(result.have_unsaved);
+		assert_int_equal(result.why.kind, DIAG_RETRY);
+		assert_true(result.why.provider);
+		assert_non_null(strstr(result.why.text, "already expired"));
+		assert_int_equal(result.g.generation, 5 + i);
+		assert_string_equal(result.g.access_token.ptr, "at-old");
+		assert_int_equal(result.g.asked_ms, 4000);
+		assert_int_equal(result.g.expires_at, NOW + 60 - 86400);
+		assert_true(grant_copy(&known, &result.g));
+		expect_disk(lab, 5, "at-old", "rt-0", "");
+	}
+	/* Saved before the next request, whatever comes of that. */
+	disk_full = false;
+	lab->refuse = true;
+	renew(&lab->env, lab->account, &known, true);
+	assert_false(result.have || result.have_unsaved);
+	expect_disk(lab, 8, "at-old", "rt-3", "rt-2");
+	lab->refuse = lab->dead = false;
+	renew(&lab->env, lab->account, &known, true);
+	assert_true(result.have);
+	expect_disk(lab, 9, "at-3", "rt-4", "rt-3");
+	expect_rest(lab);
+}
+
+/* No socket to ask with is nobody else's trouble. */
+static void
+blames_no_provider_for_what_this_host_lacks(void **state)
+{
+	struct lab *lab = *state;
+	auto_grant struct grant g = GRANT_INIT;
+	struct rlimit before, l;
+	bool found = false;
+
+	start_with(lab, &g);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	/* The first few are for the store. */
+	for (rlim_t more = 0; more < 12 && !found; more++) {
+		int fd = dup(0);
+
+		assert_true(fd >= 0);
+		assert_int_equal(close(fd), 0);
+		l = before;
+		l.rlim_cur = (rlim_t)fd + more;
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &l), 0);
+		renew(&lab->env, lab->account, &g, true);
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+		assert_false(result.have || result.why.provider);
+		found = strstr(result.why.text, "was not asked") != NULL;
+	}
+	assert_true(found);
+	assert_int_equal(result.why.kind, DIAG_NOMEM);
+	assert_int_equal(lab->server.requests, 0);
+	expect_disk(lab, 5, "at-old", "rt-0", "");
+	expect_rest(lab);
 }
 
 static void
@@ -1043,6 +1187,7 @@ main(void)
 		T(waits_for_the_lock),
 		T(does_not_wait_for_what_is_there),
 		T(knows_which_grant_is_newer),
+		T(a_login_differs_from_the_one_before),
 		T(survives_a_full_disk),
 		T(looks_for_room_before_it_asks),
 		T(login_beats_an_unsaved_grant),
@@ -1051,6 +1196,8 @@ main(void)
 		T(counts_on_a_steady_clock),
 		T(distrusts_the_future),
 		T(keeps_what_a_bad_answer_rotates),
+		T(keeps_what_a_bad_answer_rotates_in_memory),
+		T(blames_no_provider_for_what_this_host_lacks),
 		T(gets_credentials),
 		T(gets_the_secret_from_a_command),
 		T(signs_its_requests),
