@@ -7,6 +7,8 @@ import pytest
 from lab.agent import EX_CONFIG, USER
 from lab.lab import ACCOUNT
 
+GONE = "gone@contoso.example"
+
 
 @pytest.fixture
 def made(lab):
@@ -41,6 +43,26 @@ def test_no_such_user(made):
     made.settings["user"] = "mailtoken-nobody"
     made.write()
     assert "useradd" in complaint(made)
+
+
+def test_what_an_account_leaves_behind_is_in_nobodys_way(lab, made):
+    """Its files stay; it comes back as it was, or, without them, as new."""
+    state = [made.state / f"{GONE}.{name}" for name in ("grant", "lock")]
+    endpoint = lab.fault.endpoint("gone")
+    section = lab.faulty(endpoint)
+    made.accounts[GONE] = section
+    made.write()
+    made.do("import", GONE, give=endpoint.refresh_token)
+    del made.accounts[GONE]
+    made.write()
+    assert "gone" not in made.cli("check").stderr
+    assert all(path.exists() for path in state)
+    made.accounts[GONE] = section
+    made.write()
+    made.do("token", GONE)
+    for path in state:
+        path.unlink()
+    assert "no refresh token yet" in made.cli("check").stderr
 
 
 @pytest.mark.parametrize("client_id, good", [
