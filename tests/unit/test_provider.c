@@ -3,12 +3,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
-#include "cloud.h"
 #include "provider.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
@@ -467,114 +465,13 @@ knows_words(void **unused)
 	assert_true(provider_info("google")->needs_secret);
 }
 
-static void
-names_grants(void **unused)
-{
-	static const struct {
-		unsigned set;
-		const char *words;
-	} lists[] = {
-		{ 0, "" },
-		{ 1, "refresh_token" },
-		{ 16, "jwt_bearer" },
-		{ 17, "refresh_token or jwt_bearer" },
-		{ 11, "refresh_token, client_credentials or managed_identity" },
-		{ 31, "refresh_token, client_credentials, workload_identity, "
-		      "managed_identity or jwt_bearer" },
-	};
-	char list[GRANT_LIST_SIZE];
-	enum grant_type g = GRANT__COUNT;
-
-	(void)unused;
-	for (size_t i = 0; i < COUNT(lists); i++)
-		assert_string_equal(
-		    grant_list(lists[i].set, list), lists[i].words);
-	for (enum grant_type i = 0; i < GRANT__COUNT; i++) {
-		assert_true(grant_name_parse(grant_name(i), &g));
-		assert_int_equal(g, i);
-	}
-	assert_false(grant_name_parse("password", &g));
-	assert_false(grant_name_parse("", &g));
-	assert_string_equal(grant_name(GRANT__COUNT), "?");
-}
-
-static void
-finds_clouds_by_their_login_host(void **unused)
-{
-	static const struct {
-		const char *url, *cloud;
-	} at[] = {
-		{ "https://login.microsoftonline.com/", "global" },
-		{ "https://login.microsoftonline.com", "global" },
-		{ "HTTPS://Login.MicrosoftOnline.com/", "global" },
-		{ "https://login.windows.net/", "global" },
-		{ "https://login.microsoftonline.us/", "gcc-high" },
-		{ "https://login.partner.microsoftonline.cn/", "china" },
-		{ "https://login.microsoftonline.de/", NULL },
-		{ "https://login.microsoftonline.com/common", NULL },
-		{ "https://login.microsoftonline.com.example.com/", NULL },
-		{ "http://login.microsoftonline.com/", NULL },
-		{ "login.microsoftonline.com", NULL },
-		{ "https://", NULL },
-		{ "", NULL },
-	};
-
-	(void)unused;
-	for (size_t i = 0; i < COUNT(at); i++) {
-		const struct cloud *c = cloud_at(at[i].url);
-
-		if (!same(c != NULL ? c->name : NULL, at[i].cloud))
-			fail_msg(
-			    "%s: %s", at[i].url, c != NULL ? c->name : "none");
-	}
-}
-
-static void
-knows_mail_hosts(void **unused)
-{
-	static const struct {
-		const char *provider, *cloud;
-		enum service service;
-		const char *host;
-	} hosts[] = {
-		{ "microsoft", NULL, SERVICE_SMTP, "smtp.office365.com" },
-		{ "microsoft", "global", SERVICE_POP, "outlook.office365.com" },
-		{ "microsoft", "gcc-high", SERVICE_SMTP, "smtp.office365.us" },
-		{ "microsoft", "dod", SERVICE_IMAP,
-		    "outlook-dod.office365.us" },
-		{ "microsoft", "dod", SERVICE_SMTP, NULL },
-		{ "microsoft", "china", SERVICE_SMTP,
-		    "smtp.partner.outlook.cn" },
-		{ "microsoft", "mars", SERVICE_SMTP, NULL },
-		{ "outlook.com", NULL, SERVICE_SMTP, "smtp-mail.outlook.com" },
-		{ "outlook.com", NULL, SERVICE_IMAP, "outlook.office365.com" },
-		{ "google", NULL, SERVICE_SMTP, "smtp.gmail.com" },
-		{ "google", NULL, SERVICE_IMAP, "imap.gmail.com" },
-		{ "google", NULL, SERVICE_POP, "pop.gmail.com" },
-		{ "custom", NULL, SERVICE_SMTP, NULL },
-		{ "yahoo", NULL, SERVICE_SMTP, NULL },
-	};
-
-	(void)unused;
-	for (size_t i = 0; i < COUNT(hosts); i++) {
-		const char *got = provider_mail_host(
-		    hosts[i].provider, hosts[i].cloud, hosts[i].service);
-
-		if (!same(got, hosts[i].host))
-			fail_msg("%zu: %s", i, got != NULL ? got : "none");
-	}
-}
-
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = {
+	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(resolves),
 		cmocka_unit_test(checks_urls),
 		cmocka_unit_test(knows_words),
-		cmocka_unit_test(names_grants),
-		cmocka_unit_test(finds_clouds_by_their_login_host),
-		cmocka_unit_test(knows_mail_hosts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
