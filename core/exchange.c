@@ -50,8 +50,8 @@ static int
 cut_off(const struct exchange *x, struct diag *reterr)
 {
 	return diag_set(reterr, DIAG_RETRY,
-	    "the agent at %s broke off without a whole answer: see its log",
-	    x->addr.sun_path);
+	    "the agent at %s broke off%s without a whole answer: see its log",
+	    x->addr.sun_path, x->again ? " twice" : "");
 }
 
 static int
@@ -64,6 +64,12 @@ cannot_connect(const struct exchange *x, int error, struct diag *reterr)
 		    "no access to the agent's socket %s: %s: "
 		    "let uid %u use it and its directories",
 		    path, why(error), (unsigned)geteuid());
+	/* Not only that it is away: it was there, and its log tells more. */
+	if (x->again)
+		return diag_set(reterr, DIAG_RETRY,
+		    "the agent at %s broke off without a whole answer, and is "
+		    "gone: %s: see its log",
+		    path, why(error));
 	return diag_set(reterr, DIAG_RETRY,
 	    "the agent does not answer at %s: %s: start mailtokend", path,
 	    why(error));
@@ -134,21 +140,42 @@ try_user_agent(struct exchange *x)
 	return error == ENOTDIR || error == EACCES ? ENOENT : error;
 }
 
+static bool
+make_socket(struct exchange *x)
+{
+	x->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	return x->fd >= 0;
+}
+
 int
 exchange_begin(struct exchange *x, int timeout_ms, struct diag *reterr)
 {
-	*x = (struct exchange){ .timeout_ms = timeout_ms,
-		.deadline_ms = now_ms() + timeout_ms,
-		.addr = { .sun_family = AF_UNIX } };
-	x->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (x->fd < 0)
+	/* One by one: most of it is a path, which is set before it is read. */
+	x->timeout_ms = timeout_ms;
+	x->deadline_ms = now_ms() + timeout_ms;
+	x->heard = x->cut_off = x->again = false;
+	x->addr.sun_family = AF_UNIX;
+	x->addr.sun_path[0] = '\0';
+	if (!make_socket(x))
 		return diag_set(reterr, DIAG_RETRY,
 		    "no socket to ask the agent with: %s", why(errno));
 	return 0;
 }
 
-int
-exchange_connect(struct exchange *x, const char *path, struct diag *reterr)
+bool
+exchange_again(struct exchange *x)
+{
+	if (!x->cut_off || x->again)
+		return false;
+	x->again = true;
+	x->cut_off = false;
+	exchange_close(x);
+	return make_socket(x);
+}
+
+/* Returns 0 or an errno; -1, and *reterr is set, for a path that is none. */
+static int
+find_agent(struct exchange *x, const char *path, struct diag *reterr)
 {
 	int error = ENOENT;
 
@@ -158,13 +185,19 @@ exchange_connect(struct exchange *x, const char *path, struct diag *reterr)
 		error = try_user_agent(x);
 		path = SYSTEM_PATH;
 	}
-	if (error == ENOENT) {
-		if (set_path(x, path, reterr) < 0)
-			return -1;
-		error = try_connect(x);
-	}
-	if (error == 0)
-		return 0;
+	if (error != ENOENT)
+		return error;
+	return set_path(x, path, reterr) < 0 ? -1 : try_connect(x);
+}
+
+int
+exchange_connect(struct exchange *x, const char *path, struct diag *reterr)
+{
+	/* Another agent than the first has other accounts. */
+	int error = x->again ? try_connect(x) : find_agent(x, path, reterr);
+
+	if (error <= 0)
+		return error;
 	if (error != EAGAIN)
 		return cannot_connect(x, error, reterr);
 	return now_ms() + BUSY_MS < x->deadline_ms ?
@@ -172,17 +205,23 @@ exchange_connect(struct exchange *x, const char *path, struct diag *reterr)
 		   exchange_expired(x, reterr);
 }
 
+static int
+connect_patiently(struct exchange *x, const char *path, struct diag *reterr)
+{
+	int rc;
+
+	while ((rc = exchange_connect(x, path, reterr)) > 0)
+		(void)poll(NULL, 0, BUSY_MS);
+	return rc;
+}
+
 int
 exchange_open(
     struct exchange *x, const char *path, int timeout_ms, struct diag *reterr)
 {
-	int rc;
-
 	if (exchange_begin(x, timeout_ms, reterr) < 0)
 		return -1;
-	while ((rc = exchange_connect(x, path, reterr)) > 0)
-		(void)poll(NULL, 0, BUSY_MS);
-	return rc;
+	return connect_patiently(x, path, reterr);
 }
 
 int
@@ -226,8 +265,11 @@ receive(struct exchange *x, struct buf *answer, struct diag *reterr)
 	n = recv(x->fd, room, want, 0);
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return 0;
-	if (n <= 0)
+	if (n <= 0) {
+		x->cut_off = !x->heard && (n == 0 || errno == ECONNRESET);
 		return cut_off(x, reterr);
+	}
+	x->heard = true;
 	answer->len += (size_t)n;
 	return 1;
 }
@@ -301,6 +343,33 @@ exchange_next(struct exchange *x, struct buf *answer, struct wire_msg *ret,
 		    receive(x, answer, reterr) < 0)
 			return -1;
 	return n;
+}
+
+static ssize_t
+attempt(struct exchange *x, const char *path, const struct buf *request,
+    struct buf *answer, struct wire_msg *ret, struct diag *reterr)
+{
+	if (connect_patiently(x, path, reterr) < 0 ||
+	    exchange_send(x, request, reterr) < 0)
+		return -1;
+	return exchange_next(x, answer, ret, reterr);
+}
+
+ssize_t
+exchange_ask(struct exchange *x, const char *path, int timeout_ms,
+    const struct buf *request, struct buf *answer, struct wire_msg *ret,
+    struct diag *reterr)
+{
+	ssize_t n;
+
+	if (exchange_begin(x, timeout_ms, reterr) < 0)
+		return -1;
+	for (;;) {
+		n = attempt(x, path, request, answer, ret, reterr);
+		if (n >= 0 || !exchange_again(x))
+			return n;
+		*reterr = (struct diag)DIAG_INIT;
+	}
 }
 
 void

@@ -23,9 +23,9 @@ token_agent_ask(const struct token_agent *a, const struct buf *request,
 	ssize_t n;
 
 	buf_wipe(answer);
-	if (exchange_open(&x, a->path, a->timeout_ms, reterr) < 0 ||
-	    exchange_send(&x, request, reterr) < 0 ||
-	    (n = exchange_next(&x, answer, ret, reterr)) < 0)
+	n = exchange_ask(
+	    &x, a->path, a->timeout_ms, request, answer, ret, reterr);
+	if (n < 0)
 		return -1;
 	if ((size_t)n < answer->len)
 		return diag_set(reterr, DIAG_PROTO,
@@ -41,25 +41,23 @@ token_agent_ask_many(const struct token_agent *a, const struct buf *request,
 {
 	auto_exchange struct exchange x = EXCHANGE_INIT;
 	auto_buf struct buf answer = BUF_INIT(WIRE_MAX_BYTES);
-	bool more = true;
+	struct wire_msg msg;
+	ssize_t n = exchange_ask(
+	    &x, a->path, a->timeout_ms, request, &answer, &msg, reterr);
 
-	if (exchange_open(&x, a->path, a->timeout_ms, reterr) < 0 ||
-	    exchange_send(&x, request, reterr) < 0)
-		return -1;
-	while (more) {
-		struct wire_msg msg;
+	for (;;) {
 		const char *value;
-		ssize_t n = exchange_next(&x, &answer, &msg, reterr);
 
 		if (n < 0 || each(arg, &msg, reterr) < 0)
 			return -1;
 		value = wire_get(&msg, "more");
-		more = value != NULL && strcmp(value, "1") == 0;
+		if (value == NULL || strcmp(value, "1") != 0)
+			return 0;
 		buf_drop(&answer, (size_t)n);
 		/* As long as it goes on, an agent with many accounts may. */
 		exchange_extend(&x);
+		n = exchange_next(&x, &answer, &msg, reterr);
 	}
-	return 0;
 }
 
 /* The queries' strings come from hosts: is this one why a request failed? */

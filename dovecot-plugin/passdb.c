@@ -14,7 +14,10 @@
  *
  *   connect --busy--> retry
  *      |<---------------'
- *      '--sent--> answer --whole--> finished      the deadline runs all along
+ *      |<--cut off, once--.
+ *      '--sent------------> answer --whole--> finished
+ *
+ * The deadline runs all along.
  */
 #include "agent_settings.h"
 
@@ -159,6 +162,8 @@ set_fields(struct lookup *l, const struct token *token)
 		    l->request, tls_first ? "ssl" : "starttls", "yes", NULL);
 }
 
+static void lookup_connect(struct lookup *l);
+
 static void
 lookup_input(struct lookup *l)
 {
@@ -170,6 +175,11 @@ lookup_input(struct lookup *l)
 
 	if (n == 0)
 		return;
+	io_remove(&l->io); /* before its descriptor is another one's */
+	if (n < 0 && exchange_again(&l->exchange)) {
+		lookup_connect(l);
+		return;
+	}
 	if (n < 0 || token_answer_get(&l->answer, &m, &q, &token, &d) < 0) {
 		lookup_fail_account(l, &d);
 		return;

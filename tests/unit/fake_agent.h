@@ -28,6 +28,16 @@ enum fake_manner {
 	FAKE_UNASKED /* answers and hangs up before it reads */
 };
 
+/* How it ends, as the first who ask it see it. */
+enum fake_death {
+	FAKE_DIES_AT_ONCE, /* the request may find nobody */
+	FAKE_DIES_UNREAD,
+	FAKE_DIES_READ,
+	FAKE_DIES_LATE, /* after a second */
+	FAKE_DIES_HALF, /* with half of the answer sent */
+	FAKE_DIES_GONE	/* and nobody listens any more */
+};
+
 struct fake_agent {
 	char dir[64], path[96];
 	pid_t pid;
@@ -64,8 +74,30 @@ fake_serve_one(
 }
 
 static inline void
-fake_agent_start(struct fake_agent *a, enum fake_manner manner,
-    const char *answer, size_t len)
+fake_die(
+    int fd, enum fake_death death, const char *answer, size_t len, int heard)
+{
+	static const char unread[] = "unread\n\n";
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	if (death == FAKE_DIES_UNREAD)
+		(void)poll(&p, 1, 5000);
+	if (death == FAKE_DIES_UNREAD || death == FAKE_DIES_AT_ONCE) {
+		if (write(heard, unread, sizeof(unread) - 1) < 0)
+			abort();
+		return;
+	}
+	fake_serve_one(fd, FAKE_AT_ONCE, answer,
+	    death == FAKE_DIES_HALF ? len / 2 : 0, heard);
+	if (death == FAKE_DIES_LATE)
+		(void)poll(NULL, 0, 1000);
+}
+
+/* The first connections are its death; later ones are answered. */
+static inline void
+fake_agent_start_mortal(struct fake_agent *a, unsigned deaths,
+    enum fake_death death, enum fake_manner manner, const char *answer,
+    size_t len)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	int fd, heard[2];
@@ -87,7 +119,16 @@ fake_agent_start(struct fake_agent *a, enum fake_manner manner,
 		for (;;) {
 			int conn = accept(fd, NULL, NULL);
 
-			fake_serve_one(conn, manner, answer, len, heard[1]);
+			if (deaths > 0)
+				fake_die(conn, death, answer, len, heard[1]);
+			else
+				fake_serve_one(
+				    conn, manner, answer, len, heard[1]);
+			if (deaths > 0 && death == FAKE_DIES_GONE) {
+				(void)close(fd); /* before conn */
+				_exit(0);
+			}
+			deaths -= deaths > 0;
 			(void)close(conn);
 		}
 	}
@@ -96,6 +137,14 @@ fake_agent_start(struct fake_agent *a, enum fake_manner manner,
 		a->listener = fd;
 	else
 		(void)close(fd);
+}
+
+static inline void
+fake_agent_start(struct fake_agent *a, enum fake_manner manner,
+    const char *answer, size_t len)
+{
+	fake_agent_start_mortal(
+	    a, 0, FAKE_DIES_AT_ONCE, manner, answer, len);
 }
 
 /* What it was asked, since last time; waits for a whole request. */

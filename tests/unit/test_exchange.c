@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "exchange.h"
 #include "fake_agent.h"
 #include "token_source.h"
 
@@ -162,6 +163,129 @@ default_paths(void **unused)
 	fake_agent_stop(&fake);
 }
 
+static const char token[] = FAKE_GET "ya29.x\n\n";
+static const char busy[] = "version=1\nstatus=error\nkind=retry\n"
+			   "text=too many\n\n";
+
+static const struct {
+	const char *name;
+	unsigned deaths;
+	enum fake_death death;
+	enum fake_manner then;
+	const char *answer;
+	const char *text; /* part of the diag's; "": a token */
+	int asked;	  /* and read */
+} mortals[] = {
+	{ "the request is lost", 1, FAKE_DIES_AT_ONCE, FAKE_AT_ONCE, token, "",
+	    2 },
+	{ "not read", 1, FAKE_DIES_UNREAD, FAKE_AT_ONCE, token, "", 2 },
+	{ "read", 1, FAKE_DIES_READ, FAKE_AT_ONCE, token, "", 2 },
+	{ "then byte by byte", 1, FAKE_DIES_READ, FAKE_BYTE_BY_BYTE, token, "",
+	    2 },
+	{ "twice, not read", 2, FAKE_DIES_UNREAD, FAKE_AT_ONCE, token,
+	    "broke off twice without a whole answer: see its log", 2 },
+	{ "twice, read", 2, FAKE_DIES_READ, FAKE_AT_ONCE, token,
+	    "broke off twice without a whole answer: see its log", 2 },
+	{ "half an answer", 1, FAKE_DIES_HALF, FAKE_AT_ONCE, token,
+	    "broke off without a whole answer: see its log", 1 },
+	{ "nobody after it", 1, FAKE_DIES_GONE, FAKE_AT_ONCE, token,
+	    "broke off without a whole answer, and is gone: Connection "
+	    "refused: see its log",
+	    1 },
+	{ "the next one turns us away", 1, FAKE_DIES_READ, FAKE_UNASKED, busy,
+	    "too many", 1 },
+	{ "the next one is silent", 1, FAKE_DIES_READ, FAKE_SILENT, token,
+	    "has not answered within 1.5 s: see its log", 2 },
+	{ "silent for what is left", 1, FAKE_DIES_LATE, FAKE_SILENT, token,
+	    "has not answered within 1.5 s: see its log", 2 },
+};
+
+/* How often it was asked. */
+static int
+count_requests(struct fake_agent *fake)
+{
+	const char *text = fake_agent_heard(fake);
+	int n = 0;
+
+	for (; (text = strstr(text, "\n\n")) != NULL; text += 2)
+		n++;
+	return n;
+}
+
+/* The deadline is that of the first attempt. */
+static void
+who_is_cut_off_asks_once_more(void **unused)
+{
+	(void)unused;
+	for (size_t i = 0; i < sizeof(mortals) / sizeof(mortals[0]); i++) {
+		auto_token struct token t = TOKEN_INIT;
+		struct diag d = DIAG_INIT;
+		struct fake_agent fake;
+		struct token_agent a;
+		int fds = fake_count_fds(), rc, asked;
+		int64_t begin = now_ms();
+
+		fake_agent_start_mortal(&fake, mortals[i].deaths,
+		    mortals[i].death, mortals[i].then, mortals[i].answer,
+		    strlen(mortals[i].answer));
+		token_agent_init(&a, fake.path, 1500);
+		rc = a.source.ops->get(&a.source, &query, &t, &d);
+		asked = count_requests(&fake);
+		fake_agent_stop(&fake);
+		if (strstr(d.text, mortals[i].text) == NULL ||
+		    rc != (*mortals[i].text == '\0' ? 0 : -1) ||
+		    d.kind != (rc == 0 ? DIAG_OK : DIAG_RETRY) ||
+		    asked != mortals[i].asked)
+			fail_msg("%s: rc %d, kind %d, asked %d times: %s",
+			    mortals[i].name, rc, d.kind, asked, d.text);
+		if (rc == 0)
+			assert_string_equal(t.value.ptr, "ya29.x");
+		assert_true(now_ms() - begin < 2400);
+		assert_int_equal(fake_count_fds(), fds);
+	}
+}
+
+/* The user's own agent has died; the system's has other accounts. */
+static void
+the_same_agent_is_asked_again(void **unused)
+{
+	auto_exchange struct exchange x = EXCHANGE_INIT;
+	auto_buf struct buf request = BUF_INIT(100), answer = BUF_INIT(100);
+	struct sockaddr_un first;
+	struct fake_agent fake;
+	struct wire_msg m;
+	struct diag d = DIAG_INIT;
+	char dir[96], path[128];
+
+	(void)unused;
+	wire_put(&request, "op", "get");
+	wire_end(&request);
+	fake_agent_start_mortal(
+	    &fake, 1, FAKE_DIES_READ, FAKE_AT_ONCE, token, strlen(token));
+	(void)snprintf(dir, sizeof(dir), "%s/mailtoken", fake.dir);
+	(void)snprintf(path, sizeof(path), "%s/agent.sock", dir);
+	assert_int_equal(mkdir(dir, 0700), 0);
+	assert_int_equal(rename(fake.path, path), 0);
+	(void)unsetenv("MAILTOKEN_SOCKET");
+	(void)setenv("XDG_RUNTIME_DIR", fake.dir, 1);
+
+	assert_int_equal(exchange_open(&x, NULL, 5000, &d), 0);
+	assert_false(exchange_again(&x)); /* nothing has happened yet */
+	first = x.addr;
+	assert_string_equal(first.sun_path, path);
+	assert_int_equal(exchange_send(&x, &request, &d), 0);
+	assert_int_equal(exchange_next(&x, &answer, &m, &d), -1);
+	assert_int_equal(unlink(path), 0);
+	assert_true(exchange_again(&x));
+	assert_int_equal(exchange_connect(&x, NULL, &d), -1);
+	assert_memory_equal(&x.addr, &first, sizeof(first));
+	assert_non_null(strstr(d.text, "and is gone: No such file"));
+	assert_false(exchange_again(&x));
+	(void)unsetenv("XDG_RUNTIME_DIR");
+	(void)rmdir(dir);
+	fake_agent_stop(&fake);
+}
+
 int
 main(void)
 {
@@ -169,6 +293,8 @@ main(void)
 		cmocka_unit_test(the_deadline_holds),
 		cmocka_unit_test(no_agent),
 		cmocka_unit_test(default_paths),
+		cmocka_unit_test(who_is_cut_off_asks_once_more),
+		cmocka_unit_test(the_same_agent_is_asked_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

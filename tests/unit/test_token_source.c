@@ -81,9 +81,10 @@ static const struct {
 	    "more than one" },
 	{ "garbage", FAKE_AT_ONCE, "HTTP/1.0 400 Bad Request\r\n\r\n\n\n",
 	    DIAG_PROTO, 0, "malformed" },
-	{ "nothing at all", FAKE_AT_ONCE, "", DIAG_RETRY, 0, "broke off" },
+	{ "nothing at all", FAKE_AT_ONCE, "", DIAG_RETRY, 0,
+	    "broke off twice without" },
 	{ "half an answer", FAKE_AT_ONCE, FAKE_GET "ya29", DIAG_RETRY, 0,
-	    "broke off" },
+	    "broke off without" },
 	{ "silence", FAKE_SILENT, "", DIAG_RETRY, 0, "within 0.3 s" },
 };
 
@@ -279,6 +280,72 @@ many_answers(void **unused)
 	}
 }
 
+/* How often it was asked, while it died. */
+static int
+count_requests(struct fake_agent *fake)
+{
+	int n = 0;
+
+	for (const char *s = fake_agent_heard(fake);
+	     (s = strstr(s, "\n\n")) != NULL; s += 2)
+		n++;
+	return n;
+}
+
+/* Whoever asks for what, twice is enough. */
+static void
+an_agent_that_dies(void **unused)
+{
+	static const char ok[] = FAKE_GET "ya29.x\n\n";
+	static const char more[] = "version=1\nstatus=ok\nmore=1\n\n";
+	auto_buf struct buf request = BUF_INIT(100);
+	const struct token refused = { .generation = 7 };
+
+	(void)unused;
+	wire_put(&request, "op", "status");
+	wire_end(&request);
+	for (unsigned deaths = 0; deaths < 3; deaths++) {
+		int rc = deaths < 2 ? 0 : -1, asked = deaths == 0 ? 1 : 2;
+		int n = 0;
+		struct diag d = DIAG_INIT;
+		struct fake_agent fake;
+		struct token_agent a;
+
+		fake_agent_start_mortal(&fake, deaths, FAKE_DIES_READ,
+		    FAKE_AT_ONCE, ok, strlen(ok));
+		token_agent_init(&a, fake.path, 5000);
+		assert_int_equal(
+		    a.source.ops->reject(&a.source, &query, &refused, "no", &d),
+		    rc);
+		assert_int_equal(d.kind, rc < 0 ? DIAG_RETRY : DIAG_OK);
+		assert_int_equal(count_requests(&fake), asked);
+		fake_agent_stop(&fake);
+
+		d = (struct diag)DIAG_INIT;
+		fake_agent_start_mortal(&fake, deaths, FAKE_DIES_READ,
+		    FAKE_AT_ONCE, ok, strlen(ok));
+		token_agent_init(&a, fake.path, 5000);
+		assert_int_equal(
+		    token_agent_ask_many(&a, &request, count_messages, &n, &d),
+		    rc);
+		assert_int_equal(n, rc + 1);
+		assert_int_equal(count_requests(&fake), asked);
+		fake_agent_stop(&fake);
+
+		/* Not for the rest: what has come has been told. */
+		n = 0;
+		d = (struct diag)DIAG_INIT;
+		fake_agent_start(&fake, FAKE_AT_ONCE, more, strlen(more));
+		token_agent_init(&a, fake.path, 5000);
+		assert_int_equal(
+		    token_agent_ask_many(&a, &request, count_messages, &n, &d),
+		    -1);
+		assert_int_equal(n, 1);
+		assert_int_equal(count_requests(&fake), 1);
+		fake_agent_stop(&fake);
+	}
+}
+
 static void
 passwords(void **unused)
 {
@@ -342,6 +409,7 @@ main(void)
 		cmocka_unit_test(queries_that_cannot_be_sent),
 		cmocka_unit_test(large_tokens),
 		cmocka_unit_test(many_answers),
+		cmocka_unit_test(an_agent_that_dies),
 		cmocka_unit_test(passwords),
 	};
 
