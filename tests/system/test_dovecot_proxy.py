@@ -182,6 +182,25 @@ def test_agent_slow_reloaded_and_restarted(world, proxy, user):
     by_imap(proxy, user)
 
 
+def test_agent_dies(world, proxy, user):
+    """The one that was asked: the next one is, before anybody notices."""
+    with world.trouble("dying") as dying:
+        by_imap(proxy, user)
+    assert dying.requests == 2
+
+
+def test_agents_die(world, proxy, user):
+    """Once more, and not again and again."""
+    since = time.monotonic()
+    with world.trouble("dead") as dead, pytest.raises(Refused) as info:
+        by_imap(proxy, user)
+    assert time.monotonic() - since < DEADLINE_S
+    assert re.search(TEMPORARY["imap"], str(info.value)), info.value
+    proxy.wait_words("broke off twice without a whole answer")
+    assert dead.requests == 2
+    by_imap(proxy, user)
+
+
 def test_stop_while_the_agent_hangs(world, proxy, user):
     """Pending lookups end; nothing is killed."""
     with world.trouble("hanging") as hanging:

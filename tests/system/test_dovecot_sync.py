@@ -125,6 +125,14 @@ def test_slow_agent(world, make):
     assert slow.asked and same(world, down, user)
 
 
+def test_agent_dies(world, make):
+    """The one that was asked: the next one is."""
+    user, front, down = make(SMALL, 2)
+    with world.trouble("dying") as dying:
+        down.do(*BACKUP, "-u", user, "imapc:")
+    assert dying.requests > 1 and same(world, down, user)
+
+
 @pytest.mark.parametrize("how", ["reload", "restart"])
 def test_agent_comes_and_goes(world, make, how):
     """While a sync runs: nobody notices.  (Only who asks in the moment in

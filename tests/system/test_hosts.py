@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from lab.agent import BUILD, PLUGINS, client_environment
-from lab.askers import Hanging, Slow
+from lab.askers import Dying, Hanging, Slow
 from lab.fnv import fnv
 from lab.marks import unwatched
 from lab.watched import careless
@@ -192,7 +192,8 @@ class Late(Slow):
 
 
 @pytest.mark.parametrize("agent, code", [
-    (None, CONTINUE), (Late, CONTINUE), (Closing, UNAVAIL)])
+    (None, CONTINUE), (Late, CONTINUE), (Dying, CONTINUE),
+    (Closing, UNAVAIL)])
 def test_signals_are_the_hosts(host, world, agent, code):
     """Its timer ticks while we wait, its handlers stay, and no SIGPIPE."""
     path = world.directory / "odd.sock"

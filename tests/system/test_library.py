@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lab.agent import BUILD, PLUGINS, client_environment
-from lab.askers import Hanging
+from lab.askers import Dead, Dying, Hanging
 from lab.fnv import fnv
 from lab.marks import unwatched
 
@@ -162,6 +162,19 @@ def test_agent_that_does_not_answer(host, world):
         hanging.stop()
     assert "has not answered within 0.4 s" in got
     assert 0.4 <= took < 5
+
+
+@pytest.mark.parametrize("agent, rc, words", [
+    (Dying, OK, ""), (Dead, RETRY, "broke off twice")])
+def test_agent_that_dies(host, world, agent, rc, words):
+    """The next one is asked, once."""
+    path = world.directory / "dying.sock"
+    dying = agent(path, world.socket)
+    try:
+        got, *_ = host(rc, socket=path)
+    finally:
+        dying.stop()
+    assert words in got and dying.requests == 2
 
 
 def test_fork_with_a_handle(host, world):

@@ -1,4 +1,4 @@
-"""Agents that answer too late or not at all, in a thread of the test."""
+"""Agents that answer too late or not at all, or die, in a thread of the test."""
 
 import socket
 import threading
@@ -44,21 +44,53 @@ class Hanging:
         self.path.unlink(missing_ok=True)
 
 
-class Slow(Hanging):
-    """Asks the agent, but only after a while, and for one at a time."""
-
-    DELAY_S = 3
+class Relaying(Hanging):
+    """Asks the agent."""
 
     def answer(self, client: socket.socket):
         with client:
             client.settimeout(10)
             request = b""
             while not request.endswith(b"\n\n"):
-                request += client.recv(65536)
-            time.sleep(self.DELAY_S)
-            with wire.connect(self.agent) as agent:
-                agent.sendall(request)
-                try:
-                    client.sendall(wire.receive(agent))
-                except OSError:
-                    pass        # it has given up
+                more = client.recv(65536)
+                if not more:
+                    return      # it only looked whether somebody is here
+                request += more
+            self.relay(client, request)
+
+    def relay(self, client: socket.socket, request: bytes):
+        with wire.connect(self.agent) as agent:
+            agent.sendall(request)
+            try:
+                client.sendall(wire.receive(agent))
+            except OSError:
+                pass            # it has given up
+
+
+class Slow(Relaying):
+    """Only after a while, and for one at a time."""
+
+    DELAY_S = 3
+
+    def relay(self, client: socket.socket, request: bytes):
+        time.sleep(self.DELAY_S)
+        super().relay(client, request)
+
+
+class Dying(Relaying):
+    """Is killed with the first request in its hands; whoever asks then finds
+    the next agent at the same socket."""
+
+    DEATHS = 1
+    requests = 0
+
+    def relay(self, client: socket.socket, request: bytes):
+        self.requests += 1
+        if self.requests > self.DEATHS:
+            super().relay(client, request)
+
+
+class Dead(Dying):
+    """So are all that come after it."""
+
+    DEATHS = 1000

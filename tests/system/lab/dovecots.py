@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import pytest
 
 from . import documented, front, idp, imap
-from .askers import Hanging, Slow
+from .askers import Dead, Dying, Hanging, Slow
 from .agent import PLUGINS
 from .lab import Lab
 
@@ -57,8 +57,10 @@ class Dovecots(Lab):
     @contextmanager
     def trouble(self, kind: str):
         """absent: no agent; hanging: one that never answers; slow: one that
-        takes its time."""
-        other = {"absent": None, "hanging": Hanging, "slow": Slow}[kind]
+        takes its time; dying: one that ends when it is asked, before
+        another comes; dead: all do."""
+        other = {"absent": None, "hanging": Hanging, "slow": Slow,
+                 "dying": Dying, "dead": Dead}[kind]
         path = self.directory / "trouble.sock"
         asker = other(path, self.socket) if other else None
         self.point(path)
