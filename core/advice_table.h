@@ -3,8 +3,8 @@
  * cause, what to do.  Data only; advice.h looks things up.
  *
  * Texts are printable ASCII on one line, without a full stop; ACCOUNT,
- * MAILBOX and the like stand for the names.  Cause and todo of a row here
- * have 200 bytes at most together, so that they fit in any diag.
+ * MAILBOX and the like stand for the names (advice_name.h).  Cause and todo
+ * of a row here have 200 bytes at most together, so that they fit in any diag.
  */
 #ifndef CORE_ADVICE_TABLE_H
 #define CORE_ADVICE_TABLE_H
