@@ -24,11 +24,14 @@ void log_open(const char *program, bool stderr_wanted);
 /* A line under construction; a value of its scope, nothing to free. */
 struct log_line {
 	int priority;
+	bool nothing; /* takes no fields, and is not sent */
 	unsigned len;
 	char text[1024];
 };
 
 struct log_line log_event(int priority, const char *event);
+/* A line that was not worth making. */
+struct log_line log_nothing(void);
 /* NULL and "" leave the field out. */
 void log_str(struct log_line *l, const char *key, const char *value);
 void log_int(struct log_line *l, const char *key, int64_t value);

@@ -1,10 +1,13 @@
 /* A log line is one line, whatever somebody puts into a name. */
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -48,7 +51,9 @@ numbers(void **unused)
 	(void)unused;
 	log_int(&l, "a", INT64_MIN);
 	log_int(&l, "b", 0);
-	assert_string_equal(l.text, "event=x a=-9223372036854775808 b=0");
+	log_int(&l, "c", INT64_MAX);
+	assert_string_equal(
+	    l.text, "event=x a=-9223372036854775808 b=0 c=9223372036854775807");
 }
 
 static void
@@ -66,28 +71,98 @@ too_long_is_cut(void **unused)
 	assert_int_equal(strlen(l.text), l.len);
 }
 
-/* Fills a pipe in place of standard error, and gives that back. */
+/* Sends lines with fd in place of standard error, and gives that back. */
 static void
-a_full_pipe_stops_nobody(void **unused)
+send_to(int fd, unsigned lines)
 {
-	int was = dup(STDERR_FILENO), end[2];
-	char rubbish[4096] = { 0 };
+	int was = dup(STDERR_FILENO);
 
-	(void)unused;
-	assert_int_equal(pipe(end), 0);
-	assert_int_equal(fcntl(end[1], F_SETFL, O_NONBLOCK), 0);
-	while (write(end[1], rubbish, sizeof(rubbish)) > 0)
-		;
-	assert_int_equal(fcntl(end[1], F_SETFL, 0), 0);
-	assert_int_equal(dup2(end[1], STDERR_FILENO), STDERR_FILENO);
+	assert_int_equal(dup2(fd, STDERR_FILENO), STDERR_FILENO);
+	log_open("test", true);
 	(void)alarm(10);
-	for (unsigned i = 0; i < 100; i++) {
+	for (unsigned i = 0; i < lines; i++) {
 		struct log_line l = log_event(LOG_INFO, "x");
 
 		log_send(&l);
 	}
 	(void)alarm(0);
 	assert_int_equal(dup2(was, STDERR_FILENO), STDERR_FILENO);
+	(void)close(was);
+}
+
+static void
+make_ends(bool sockets, int end[2])
+{
+	if (sockets)
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, end), 0);
+	else
+		assert_int_equal(pipe(end), 0);
+}
+
+static void
+who_does_not_read_stops_nobody(void **unused)
+{
+	char rubbish[4096] = { 0 };
+	int end[2];
+
+	(void)unused;
+	for (int sockets = 0; sockets < 2; sockets++) {
+		make_ends(sockets, end);
+		assert_int_equal(fcntl(end[1], F_SETFL, O_NONBLOCK), 0);
+		while (write(end[1], rubbish, sizeof(rubbish)) > 0)
+			;
+		assert_int_equal(fcntl(end[1], F_SETFL, 0), 0);
+		send_to(end[1], 100);
+		(void)close(end[0]);
+		/* Nor who is gone; the agent ignores SIGPIPE. */
+		(void)signal(SIGPIPE, SIG_IGN);
+		send_to(end[1], 1);
+		(void)close(end[1]);
+	}
+}
+
+static void
+lines_arrive(void **unused)
+{
+	static const char expected[] = "event=x\nevent=x\n";
+	char name[] = "/tmp/test_log.XXXXXX", got[64] = "";
+	int end[2], file = mkstemp(name);
+
+	(void)unused;
+	for (int sockets = 0; sockets < 2; sockets++) {
+		make_ends(sockets, end);
+		send_to(end[1], 2);
+		assert_int_equal(
+		    read(end[0], got, sizeof(got)), sizeof(expected) - 1);
+		assert_memory_equal(got, expected, sizeof(expected) - 1);
+		(void)close(end[0]);
+		(void)close(end[1]);
+	}
+	assert_true(file >= 0);
+	(void)unlink(name);
+	send_to(file, 2);
+	assert_int_equal(
+	    pread(file, got, sizeof(got), 0), sizeof(expected) - 1);
+	assert_memory_equal(got, expected, sizeof(expected) - 1);
+	(void)close(file);
+}
+
+static void
+nothing_is_nothing(void **unused)
+{
+	int was = dup(STDERR_FILENO), end[2];
+	struct log_line l = log_nothing();
+	char got;
+
+	(void)unused;
+	log_str(&l, "k", "value");
+	log_int(&l, "n", 7);
+	assert_string_equal(l.text, "");
+	assert_int_equal(pipe2(end, O_NONBLOCK), 0);
+	assert_int_equal(dup2(end[1], STDERR_FILENO), STDERR_FILENO);
+	log_send(&l);
+	assert_int_equal(dup2(was, STDERR_FILENO), STDERR_FILENO);
+	assert_int_equal(read(end[0], &got, 1), -1);
 	(void)close(was);
 	(void)close(end[0]);
 	(void)close(end[1]);
@@ -100,7 +175,9 @@ main(void)
 		cmocka_unit_test(values),
 		cmocka_unit_test(numbers),
 		cmocka_unit_test(too_long_is_cut),
-		cmocka_unit_test(a_full_pipe_stops_nobody),
+		cmocka_unit_test(who_does_not_read_stops_nobody),
+		cmocka_unit_test(lines_arrive),
+		cmocka_unit_test(nothing_is_nothing),
 	};
 
 	return cmocka_run_group_tests_name("log", tests, NULL, NULL);
