@@ -73,8 +73,8 @@ watch(struct lookup *l, short what)
 static void
 log_lookup(const struct lookup *l, enum diag_kind result, const char *text)
 {
-	struct log_line line =
-	    log_event(text != NULL ? LOG_WARNING : LOG_INFO, "lookup");
+	struct log_line line = visitor_line(
+	    &l->peer, text != NULL ? LOG_WARNING : LOG_INFO, "lookup");
 
 	log_str(&line, "account", l->account);
 	log_str(&line, "user", l->user);
@@ -82,7 +82,7 @@ log_lookup(const struct lookup *l, enum diag_kind result, const char *text)
 	log_int(&line, "pid", l->peer.pid);
 	log_str(&line, "result", diag_kind_name(result));
 	log_str(&line, "text", text);
-	visitor_log(&l->peer, &line);
+	log_send(&line);
 }
 
 static void

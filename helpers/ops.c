@@ -61,7 +61,7 @@ static struct log_line
 log_request(const struct session *s, int priority, const char *event,
     enum diag_kind result)
 {
-	struct log_line l = log_event(priority, event);
+	struct log_line l = visitor_line(&s->peer, priority, event);
 
 	log_str(&l, "account", s->what.account);
 	log_str(&l, "service", s->what.service);
@@ -100,7 +100,7 @@ fail(struct session *s, const struct diag *d)
 
 	count(s, d->kind);
 	log_str(&l, "text", d->text);
-	visitor_log(&s->peer, &l);
+	log_send(&l);
 	session_error(s, d);
 }
 
@@ -241,7 +241,7 @@ answer_ok(struct session *s, const struct refresh_token *tok)
 	l = log_request(s, LOG_INFO, event_of(s), DIAG_OK);
 	log_int(&l, "generation", tok->generation);
 	log_int(&l, "life", (tok->expires_ms - clock_now_ms()) / 1000);
-	visitor_log(&s->peer, &l);
+	log_send(&l);
 
 	session_begin(s, "ok");
 	wire_put(&s->out, "account", s->what.account);
@@ -313,7 +313,7 @@ op_forget(struct session *s, const struct wire_msg *msg)
 		return;
 	live_forget(l);
 	line = log_request(s, LOG_NOTICE, "forget", DIAG_OK);
-	visitor_log(&s->peer, &line);
+	log_send(&line);
 	session_begin(s, "ok");
 	wire_put(&s->out, "account", s->what.account);
 	session_finish(s);
@@ -378,7 +378,7 @@ op_reject(struct session *s, const struct wire_msg *msg)
 	line = log_request(s, LOG_WARNING, "reject", DIAG_OK);
 	log_int(&line, "generation", generation);
 	log_reason(&line, reason, l, a);
-	visitor_log(&s->peer, &line);
+	log_send(&line);
 	/* Some words say that no token would do. */
 	if (a == NULL || a->stale)
 		live_reject(l, mailbox_of(s, l, msg), generation);

@@ -222,11 +222,12 @@ read_some(struct session *s)
 	s->in.len += (size_t)n;
 	n = wire_parse(s->in.ptr, s->in.len, WIRE_MAX_BYTES, &msg, &d);
 	if (n < 0) {
-		struct log_line l = log_event(LOG_WARNING, "bad-request");
+		struct log_line l =
+		    visitor_line(&s->peer, LOG_WARNING, "bad-request");
 
 		log_int(&l, "uid", s->peer.uid);
 		log_str(&l, "text", d.text);
-		visitor_log(&s->peer, &l);
+		log_send(&l);
 		s->talks_on = true;
 		session_error(s, &d);
 	} else if (n == 0) {

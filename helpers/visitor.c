@@ -14,9 +14,10 @@
 #define RATIONS		    61
 #define SPARE_DESCRIPTORS   128 /* for renewals, files and ourselves */
 
-void
-visitor_log(const struct peer *p, struct log_line *l)
+struct log_line
+visitor_line(const struct peer *p, int priority, const char *event)
 {
+	struct log_line l;
 	/* Strangers, who are any number of uids, share the first one. */
 	static struct ration rations[1 + RATIONS];
 	struct ration *r = &rations[p->known ? 1 + p->uid % RATIONS : 0];
@@ -25,10 +26,11 @@ visitor_log(const struct peer *p, struct log_line *l)
 	if (!ration_take(r, clock_now_ms(),
 		p->known ? KNOWN_LINES : STRANGE_LINES,
 		p->known ? KNOWN_LINES_PER_S : STRANGE_LINES_PER_S, &kept_back))
-		return;
+		return log_nothing();
+	l = log_event(priority, event);
 	if (kept_back > 0)
-		log_int(l, "kept_back", (int64_t)kept_back);
-	log_send(l);
+		log_int(&l, "kept_back", (int64_t)kept_back);
+	return l;
 }
 
 /* Renewals need descriptors, too. */
@@ -63,11 +65,12 @@ share(const struct server *s, const struct peer *p)
 static bool
 refuse(const struct server *s, const struct peer *p)
 {
-	struct log_line l = log_event(LOG_WARNING, "too-many-connections");
+	struct log_line l =
+	    visitor_line(p, LOG_WARNING, "too-many-connections");
 
 	log_int(&l, "uid", p->uid);
 	log_int(&l, "connections", s->sessions);
-	visitor_log(p, &l);
+	log_send(&l);
 	return false;
 }
 
@@ -78,10 +81,10 @@ visitor_admit(struct server *s, int fd, struct peer *ret)
 
 	*ret = (struct peer){ .uid = (uid_t)-1, .gid = (gid_t)-1 };
 	if (!peer_of(fd, ret)) {
-		l = log_event(LOG_WARNING, "bad-request");
+		l = visitor_line(ret, LOG_WARNING, "bad-request");
 		log_str(&l, "text",
 		    "this is no UNIX socket: nobody knows who is asking");
-		visitor_log(ret, &l);
+		log_send(&l);
 		return false;
 	}
 	/* Without memory for the list nobody is kept out by it. */

@@ -29,11 +29,12 @@ bool visitor_admit(struct server *s, int fd, struct peer *ret);
 void visitor_leave(struct server *s, const struct peer *p);
 
 /*
- * Sends a line that is the visitor's doing, unless there were too many of
- * these: a known uid has 100 in a second, all strangers together have one.
- * The next line says how many were kept back.
+ * A line that is the visitor's doing.  It is kept back, and takes no time to
+ * make, if there were too many of these: a known uid has 100 in a second, all
+ * strangers together have one.  The next line says how many there were.
  */
-void visitor_log(const struct peer *p, struct log_line *l);
+struct log_line visitor_line(
+    const struct peer *p, int priority, const char *event);
 
 /*
  * Has ready() called once: for the descriptor (what may be 0) or for the
