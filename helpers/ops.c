@@ -1,6 +1,5 @@
 #include "ops.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "advice.h"
@@ -9,6 +8,9 @@
 #include "log.h"
 #include "report.h"
 #include "visitor.h"
+
+/* In an answer, besides the token: its other lines. */
+#define ANSWER_BESIDES (WIRE_ACCOUNT_MAX + 150)
 
 enum op {
 	OP_GET,
@@ -79,15 +81,13 @@ event_of(const struct session *s)
 	return strcmp(s->what.op, "get") == 0 ? "token" : s->what.op;
 }
 
+/* l may be NULL. */
 static void
-count(const struct session *s, enum diag_kind result)
+count(const struct session *s, struct live *l, enum diag_kind result)
 {
-	struct live *l;
-
 	if (strcmp(s->what.op, "get") != 0)
 		return;
 	tally_add(&accounts_metrics(s->server->accounts)->all.gets, result);
-	l = accounts_find(s->server->accounts, s->what.account);
 	if (l != NULL)
 		tally_add(&l->metrics.gets, result);
 }
@@ -98,7 +98,7 @@ fail(struct session *s, const struct diag *d)
 {
 	struct log_line l = log_request(s, LOG_WARNING, event_of(s), d->kind);
 
-	count(s, d->kind);
+	count(s, accounts_find(s->server->accounts, s->what.account), d->kind);
 	log_str(&l, "text", d->text);
 	log_send(&l);
 	session_error(s, d);
@@ -107,8 +107,11 @@ fail(struct session *s, const struct diag *d)
 static void
 copy_field(char *to, size_t size, const char *value)
 {
-	if (value != NULL)
-		(void)snprintf(to, size, "%s", value);
+	size_t n = value != NULL ? strnlen(value, size - 1) : 0;
+
+	if (n > 0)
+		memcpy(to, value, n);
+	to[n] = '\0';
 }
 
 static void
@@ -234,15 +237,18 @@ answer_failure(struct session *s, const struct diag *why)
 static void
 answer_ok(struct session *s, const struct refresh_token *tok)
 {
+	struct live *live = s->waits_for;
 	struct log_line l;
 
 	session_answered(s);
-	count(s, DIAG_OK);
+	count(s, live, DIAG_OK);
 	l = log_request(s, LOG_INFO, event_of(s), DIAG_OK);
 	log_int(&l, "generation", tok->generation);
 	log_int(&l, "life", (tok->expires_ms - clock_now_ms()) / 1000);
 	log_send(&l);
 
+	/* So that it grows only once; session_finish() sees if it cannot. */
+	(void)buf_room(&s->out, ANSWER_BESIDES + tok->value.len);
 	session_begin(s, "ok");
 	wire_put(&s->out, "account", s->what.account);
 	wire_put_int(&s->out, "generation", tok->generation);
