@@ -15,9 +15,10 @@
 #include "ops.h"
 #include "visitor.h"
 
-#define READ_STEP 4096
-#define DRAIN_MAX (256 << 10)
-#define LIST_STEP WIRE_MAX_BYTES /* of a listing at a time */
+#define READ_FIRST 1000 /* hardly a request is longer */
+#define READ_STEP  4096
+#define DRAIN_MAX  (256 << 10)
+#define LIST_STEP  WIRE_MAX_BYTES /* of a listing at a time */
 
 /*
  * Closing a socket with unread bytes would cost the client the answer: it
@@ -35,6 +36,26 @@ close_politely(int fd)
 	(void)close(fd);
 }
 
+/*
+ * Taking bytes from a UNIX socket wakes who has sent them and now waits for
+ * the answer, in vain, which takes longer than all that we do.  So a request
+ * is looked at first, and taken when it is answered, or when there is
+ * something to wait for: then nothing of it may be there any more.
+ */
+static void
+take_request(struct session *s)
+{
+	char sink[READ_STEP];
+	ssize_t n = 0;
+
+	while (s->looked_at > 0 &&
+	       (n = recv(s->fd, sink, s->looked_at, MSG_DONTWAIT)) > 0) {
+		explicit_bzero(sink, (size_t)n);
+		s->looked_at -= (size_t)n;
+	}
+	s->looked_at = 0;
+}
+
 static void
 session_free(struct session *s)
 {
@@ -45,6 +66,7 @@ session_free(struct session *s)
 		live_cancel(s->waits_for, &s->waiter);
 	if (s->event != NULL)
 		event_free(s->event);
+	take_request(s);
 	if (s->talks_on)
 		close_politely(s->fd);
 	else
@@ -63,6 +85,7 @@ static void on_event(evutil_socket_t fd, short what, void *arg);
 static void
 session_watch(struct session *s, short what)
 {
+	take_request(s);
 	if (!visitor_watch(
 		&s->event, s->server, s->fd, what, s->deadline_ms, on_event, s))
 		session_free(s);
@@ -201,7 +224,8 @@ read_some(struct session *s)
 {
 	struct diag d = DIAG_INIT;
 	struct wire_msg msg;
-	char *room = buf_room(&s->in, READ_STEP);
+	const size_t step = s->in.len == 0 ? READ_FIRST : READ_STEP;
+	char *room = buf_room(&s->in, step);
 	ssize_t n;
 
 	if (room == NULL) { /* too long is what wire_parse() says */
@@ -210,7 +234,7 @@ read_some(struct session *s)
 		session_error(s, &d);
 		return;
 	}
-	n = recv(s->fd, room, READ_STEP, MSG_DONTWAIT);
+	n = recv(s->fd, room, step, MSG_DONTWAIT | MSG_PEEK);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
 		session_watch(s, EV_READ);
 		return;
@@ -220,6 +244,7 @@ read_some(struct session *s)
 		return;
 	}
 	s->in.len += (size_t)n;
+	s->looked_at = (size_t)n;
 	n = wire_parse(s->in.ptr, s->in.len, WIRE_MAX_BYTES, &msg, &d);
 	if (n < 0) {
 		struct log_line l =

@@ -41,6 +41,7 @@ struct session {
 	struct event *event; /* NULL until there is something to wait for */
 	struct buf in, out;
 	size_t sent;
+	size_t looked_at; /* of in: still the socket's, see take_request() */
 	int64_t deadline_ms;	/* of reading, waiting or writing */
 	struct live *waits_for; /* the answer is still to come */
 	struct listing listing;
