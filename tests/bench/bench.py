@@ -33,9 +33,11 @@ def measure(lab: Lab, quick: bool) -> dict:
     local.agent_with(lab, [ACCOUNT], token, "agent",
                      [lab.socket, lab.chroot_socket]).start()
     main = lab.agent
+    echo = local.start_echo(
+        lab, local.answer_of(lab.socket, local.request(ACCOUNT)))
     groups = {
         "get from the agent":
-            local.get(lab, 15 if quick else 61, 500),
+            local.get(lab, echo, 15 if quick else 61, 500),
         "login with a token of 2,000 octets":
             local.login(lab, 100),
         "sasl_client_init":
@@ -47,8 +49,8 @@ def measure(lab: Lab, quick: bool) -> dict:
                           token),
     }
     groups["many accounts"] = scale.measure(
-        lab, [10000] if quick else [10000, 100000], token,
-        lab.directory / "echo.sock", 9 if quick else 31, 500)
+        lab, echo, [10000] if quick else [10000, 100000], token,
+        9 if quick else 31, 500)
     main.stop()
     return groups
 

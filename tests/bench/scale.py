@@ -7,7 +7,8 @@ import time
 from pathlib import Path
 
 from lab.lab import Lab
-from local import agent_with, ask, compare, request
+from lab.process import Process
+from local import agent_with, compare, request
 from report import at_most, fact, say
 
 ASKED = 2000        # different accounts
@@ -26,7 +27,7 @@ def _start(agent) -> float:
     return time.monotonic() - start
 
 
-def measure(lab: Lab, sizes: list, token: str, echo: Path,
+def measure(lab: Lab, echo: Process, sizes: list, token: str,
             rounds: int, gets: int) -> list:
     rows, few = [], _private_kb(lab.agent.process.pid)
     for number in sizes:
@@ -38,16 +39,18 @@ def measure(lab: Lab, sizes: list, token: str, echo: Path,
         each = (_private_kb(agent.process.pid) - few) / number
         chosen = random.sample(names, min(ASKED, number))
         questions = b"".join(map(request, chosen))
-        ask(lab, 1, gets, questions, echo, socket)
-        _, ours, ratio, _ = compare(
-            ask(lab, rounds, gets, questions, echo, socket))
         rows += [
             fact(f"{number:,} accounts: start-up", took, " s", 2),
             fact(f"{number:,} accounts: memory of each, token included",
                  each, " kB", 2),
-            fact(f"{number:,} accounts: get", ours, " us", 1),
-            at_most(f"{number:,} accounts: get / echo", ratio, 2, digits=2),
         ]
+        for way, _, ours, ratio, _ in compare(lab, echo, agent, rounds, gets,
+                                              questions):
+            rows += [
+                fact(f"{number:,} accounts: get, {way}", ours, " us", 1),
+                at_most(f"{number:,} accounts: get / echo, {way}", ratio, 2,
+                        digits=2),
+            ]
         assert not agent.events("renewal"), "the provider was asked"
         agent.stop()
         shutil.rmtree(agent.state)
