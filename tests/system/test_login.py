@@ -29,6 +29,7 @@ from lab.agent import (BUILD, EX_CONFIG, EX_NOPERM, EX_OK, EX_TEMPFAIL,
 from lab.diskfault import FULL_DISK, DiskFault
 from lab.oddprovider import PENDING, OddProvider
 from lab.process import Process
+from lab.terminal import untouched
 from lab.wait import until
 
 PERSON = Path(__file__).parent / "idp" / "person.mjs"
@@ -558,7 +559,6 @@ def test_pasting_by_a_program(lab):
 @pytest.mark.parametrize("key", ["\x1c", "\x1a"])     # ^\\ and ^Z
 def test_no_key_leaves_a_mute_terminal(lab, key):
     child = terminal(lab, "interrupted", "--paste")
-    was = termios.tcgetattr(child.child_fd)
     child.expect("paste that URL here")
     child.send(key)
     child.send("x\r")
@@ -566,7 +566,7 @@ def test_no_key_leaves_a_mute_terminal(lab, key):
     child.sendintr()
     child.expect("interrupted: nothing has changed")
     child.expect(pexpect.EOF)
-    assert termios.tcgetattr(child.child_fd) == was
+    assert termios.tcgetattr(child.child_fd) == untouched()
     child.close()
 
 
@@ -576,7 +576,6 @@ def test_no_key_leaves_a_mute_terminal(lab, key):
 def test_interrupted_at_a_terminal(lab, option):
     before = state(lab, "interrupted")
     child = terminal(lab, "interrupted", option)
-    was = termios.tcgetattr(child.child_fd)
     child.expect(r"\d:\d\d left")
     child.expect(r"\d:\d\d left")       # it counts
     child.sendintr()
@@ -585,7 +584,7 @@ def test_interrupted_at_a_terminal(lab, option):
     now = termios.tcgetattr(child.child_fd)
     child.close()
     assert child.exitstatus == INTERRUPTED
-    assert now == was
+    assert now == untouched()
     assert state(lab, "interrupted") == before
 
 
