@@ -11,10 +11,10 @@ from lab import mailbox
 from lab.dovecots import name_of
 from lab.wait import until
 
-LIFE = 5
+LIFE = 7
 MESSAGES = 5000
 FOLDERS = 40
-RATE = 400_000      # bytes a second: the whole takes a few tokens' lives
+RATE = 330_000      # bytes a second: the whole takes a few tokens' lives
 SMALL = 400
 EX_TEMPFAIL = 75
 DEADLINE_S = 10     # of one question to the agent
