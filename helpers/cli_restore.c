@@ -23,6 +23,8 @@
 #include "cli_store.h"
 #include "renew.h"
 
+#define SAME_LOGIN_S 60 /* a copy's time may be moved on by grant_succeed() */
+
 struct restore {
 	struct cli *c;
 	bool force, dry, everywhere;
@@ -149,14 +151,19 @@ restore_file(
 		    path, item->owner);
 }
 
-/* What the archive's login becomes, seen what there is; false: nothing. */
+/*
+ * What the archive's login becomes, seen what there is; false: nothing.  Of
+ * one login, the copy that was renewed last has the token that still works.
+ */
 static bool
 choose(const struct restore *r, const char *account, struct grant *g,
     const struct grant *now)
 {
-	bool have = !secret_empty(&now->refresh_token);
+	int64_t later = g->login_at - now->login_at;
 
-	if (have && !r->force && now->login_at >= g->login_at) {
+	if (llabs(later) < SAME_LOGIN_S)
+		later = g->obtained_at - now->obtained_at;
+	if (!secret_empty(&now->refresh_token) && !r->force && later <= 0) {
 		cli_say("account %s: has a login that is as new; it stays "
 			"(--force replaces it)",
 		    account);
@@ -347,7 +354,7 @@ restore(struct restore *r)
 	for (size_t i = 0; i < r->n; i++)
 		if (r->items[i].kind == ARCHIVE_CONFIG)
 			restore_file(r, r->c->conf_path, &r->items[i]);
-	if (r->rc != EX_OK && access(r->c->conf_path, F_OK) < 0) {
+	if (r->rc != EX_OK && !r->dry && access(r->c->conf_path, F_OK) < 0) {
 		cli_say("no login was restored, since there is no "
 			"configuration yet: mend that, and run this again");
 		return r->rc;

@@ -17,6 +17,7 @@ import pytest
 
 from lab.agent import (BUILD, EX_CONFIG, EX_NOPERM, EX_OK, EX_TEMPFAIL,
                        EX_USAGE, USER, client_environment)
+from lab.terminal import untouched
 from lab.wait import until
 
 EX_DATAERR = 65
@@ -414,7 +415,7 @@ def test_a_terminal_is_never_left_mute(running, agent):
 def test_not_even_if_it_is_ended(running, agent, number):
     agent.do("add", ANNA, *keys_of(running.fault.endpoint("mute")))
     child = at_terminal(agent, "import", ANNA)
-    was = termios.tcgetattr(child.child_fd)
+    was = untouched()
     child.expect("not shown")
     until(lambda: termios.tcgetattr(child.child_fd) != was, 5, "a mute one")
     child.send("half of a tok")
@@ -559,6 +560,11 @@ def test_what_was_elsewhere_comes_back_if_that_is_wanted(running, exported,
             assert done.returncode == EX_CONFIG
             assert "give --everywhere" in done.stderr
             assert not secret.exists()
+        agent.conf.rename(agent.directory / "away")
+        done = restore(agent, agent.archive, "--dry-run")
+        (agent.directory / "away").rename(agent.conf)
+        assert "logins would be restored" in done.stderr
+        assert "no login was restored" not in done.stderr
         done = restore(agent, agent.archive, "--everywhere")
         assert done.returncode == EX_OK, done.stderr
         assert secret.read_text() == SECRET
@@ -606,6 +612,27 @@ def test_a_newer_login_stays_unless_forced(exported):
     agent.do("refresh", RELAY)
     assert agent.grant(RELAY)["login_at"] == old["login_at"]
     served(agent, endpoint, RELAY)
+
+
+def test_of_one_login_the_copy_renewed_last_stays(exported):
+    """After a rehearsal of a move, or with an old state put back: a strict
+    provider takes the refresh token of the last renewal only."""
+    agent = exported
+    last = agent.grant(RELAY)
+    # The second time, the first has moved the time of the login on.
+    for seconds in (-3600, -10):
+        agent.change_grant(
+            RELAY, refresh_token="spent",
+            obtained_at=int(last["obtained_at"]) + seconds)
+        done = restore(agent, exported.archive)
+        assert done.returncode == EX_OK, done.stderr
+        assert "and 1 login" in done.stderr
+        assert agent.grant(RELAY)["refresh_token"] == last["refresh_token"]
+    agent.change_grant(RELAY, refresh_token="rotated",
+                       obtained_at=int(last["obtained_at"]) + 10)
+    done = restore(agent, exported.archive)
+    assert done.returncode == EX_OK and "it stays" in done.stderr
+    assert agent.grant(RELAY)["refresh_token"] == "rotated"
 
 
 @pytest.mark.parametrize("case", ["cut", "altered", "another passphrase",
