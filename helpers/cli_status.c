@@ -23,7 +23,7 @@ static const char *const words[] = { "account", "provider", "grant", "state",
 	"credential", "text" };
 static const char *const numbers[] = { "generation", "expires_at", "renewed_at",
 	"next_at", "login_at", "login_idle_at", "credential_expires_at",
-	"waiting", "failures" };
+	"unsaved", "waiting", "failures" };
 
 static void
 add_json(struct cli_json *rows, const struct wire_msg *msg)
@@ -81,7 +81,12 @@ static void
 add_warnings(const struct wire_msg *msg)
 {
 	const char *credential = wire_get(msg, "credential");
+	int64_t unsaved = 0;
 
+	if (wire_get_int(msg, "unsaved", &unsaved) && unsaved != 0)
+		printf("    its newest token could not be saved yet: mend that "
+		       "before the agent ends; its log says why, "
+		       "event=state-not-saved\n");
 	if (credential != NULL && strcmp(credential, "certificate") == 0)
 		add_warning(msg, "credential_expires_at", "certificate ends in",
 		    "certificate has ended: replace it");

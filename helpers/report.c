@@ -32,6 +32,7 @@ put_status(struct session *s, struct live *l)
 	wire_put(&s->out, "credential", expiry_what(st.account));
 	wire_put_int(
 	    &s->out, "credential_expires_at", st.credential_expires_at);
+	wire_put_int(&s->out, "unsaved", l->unsaved);
 	wire_put_int(&s->out, "waiting", st.waiting);
 	wire_put_int(&s->out, "failures", st.failures);
 	if (*st.text != '\0')

@@ -69,6 +69,18 @@ def test_rejects_do_not_put_it_off(full):
     assert saved(full) and full.endpoint.alive
 
 
+def test_the_status_tells_of_it(full):
+    """The account is well until the agent ends: who looks must see that."""
+    words = "could not be saved yet"
+    assert words in full.agent.do("status", ACCOUNT)
+    assert json.loads(full.agent.do("status", "--json"))[0]["unsaved"] == 1
+    full.clock.run(TIMES)
+    until(lambda: saved(full), AGAIN_S, "a saved grant")
+    full.clock.run(1)
+    assert words not in full.agent.do("status", ACCOUNT)
+    assert json.loads(full.agent.do("status", "--json"))[0]["unsaved"] == 0
+
+
 def test_it_is_tried_a_last_time_at_the_end(full):
     full.agent.stop()
     assert saved(full)
