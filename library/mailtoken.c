@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cleanup.h"
 #include "token_source.h"
 #include "xoauth2.h"
 
@@ -25,7 +26,9 @@ SAME(MAILTOKEN_NOMEM, DIAG_NOMEM);
 struct mailtoken {
 	struct token_agent agent;
 	char *path;
-	char account[ACCOUNT_MAX]; /* of the token */
+	/* What the token was asked for; a refusal concerns the same. */
+	char account[ACCOUNT_MAX];
+	char *service, *host, *user;
 	struct token token;
 	struct xoauth2 response;
 	struct diag why;
@@ -54,7 +57,26 @@ forget(struct mailtoken *m)
 	token_wipe(&m->token);
 	xoauth2_wipe(&m->response);
 	m->account[0] = '\0';
+	free(take_ptr(&m->service));
+	free(take_ptr(&m->host));
+	free(take_ptr(&m->user));
 	m->why = (struct diag)DIAG_INIT;
+}
+
+static bool
+copy(char **ret, const char *text)
+{
+	*ret = text != NULL ? strdup(text) : NULL;
+	return text == NULL || *ret != NULL;
+}
+
+/* Of q, which is what mailtoken_reject() will need. */
+static bool
+remember(struct mailtoken *m, const struct token_query *q)
+{
+	memcpy(m->account, q->account, strlen(q->account) + 1);
+	return copy(&m->service, q->service) && copy(&m->host, q->host) &&
+	       copy(&m->user, q->user);
 }
 
 EXPORTED void
@@ -87,8 +109,11 @@ mailtoken_get(struct mailtoken *m, const char *account, const char *service,
 	if (account == NULL || strlen(account) >= ACCOUNT_MAX)
 		(void)diag_set(&m->why, DIAG_CONFIG,
 		    "the account's name is missing or too long");
-	else if (source->ops->get(source, &q, &m->token, &m->why) == 0)
-		memcpy(m->account, account, strlen(account) + 1);
+	else if (source->ops->get(source, &q, &m->token, &m->why) == 0 &&
+		 !remember(m, &q)) {
+		forget(m);
+		(void)diag_nomem(&m->why);
+	}
 	return result(m);
 }
 
@@ -96,7 +121,10 @@ EXPORTED enum mailtoken_result
 mailtoken_reject(struct mailtoken *m, const char *reason)
 {
 	struct token_source *source = &m->agent.source;
-	struct token_query q = { .account = m->account };
+	struct token_query q = { .account = m->account,
+		.service = m->service,
+		.host = m->host,
+		.user = m->user };
 
 	m->why = (struct diag)DIAG_INIT;
 	if (m->account[0] == '\0')

@@ -16,7 +16,8 @@ from lab.marks import unwatched
 
 ROOT = Path(__file__).parents[2]
 HOST = "tests/system/hosts/libraryhost"
-USER, RENEWED = "user@contoso.example", "renewed@contoso.example"
+USER, RENEWED, OTHERS = (f"{name}@contoso.example" for name in
+                         ("user", "renewed", "others"))
 OK, RETRY, REAUTH, CONFIG, DENIED = 0, 1, 2, 3, 4
 THREADS, ROUNDS = 8, 200
 DEADLINE = 90
@@ -56,7 +57,7 @@ def world(shared_lab):
     lab.start_fault()
     agent = lab.make_agent({})
     lab.endpoints = {}
-    for name in (USER, RENEWED):
+    for name in (USER, RENEWED, OTHERS):
         lab.endpoints[name] = lab.fault.endpoint(name)
         agent.accounts[name] = lab.faulty(lab.endpoints[name], allow="nobody")
     agent.accounts["new@contoso.example"] = lab.faulty(
@@ -127,10 +128,22 @@ def test_refused_token_is_renewed_once(host, world):
     assert new.startswith(f"token {shown(token_of(world, RENEWED))} ")
     assert endpoint.count == before + 1
     assert "535 5.7.3" in world.agent.events("reject", RENEWED)[-1]["reason"]
+    assert world.agent.events("reject", RENEWED)[-1]["host"] == (
+        "smtp.example.com")
     # The fresh one as well: that needs somebody, not another request.
     *_, last = host(RETRY, "-r", "no", account=RENEWED)
     assert last.startswith(f"get {RETRY} ") and RENEWED in last
     assert endpoint.count == before + 1
+
+
+def test_one_refused_mailbox_does_not_stop_the_others(host, world):
+    """It is the mailbox that the account has no right to."""
+    shared = "shared@contoso.example"
+    for _ in range(2):      # a renewed one is no better
+        host(OK, "-u", shared, "-r", "no such right", account=OTHERS)
+        refused = world.agent.events("reject", OTHERS)[-1]
+        assert refused["user"] == shared
+    assert host(OK, account=OTHERS)[-1].startswith("token ")
 
 
 @pytest.mark.parametrize("account, user, rc, words", [

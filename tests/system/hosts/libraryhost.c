@@ -1,10 +1,11 @@
 /*
  * libraryhost.c - a program that uses libmailtoken and nothing else of ours.
  *
- * libraryhost [-t MS] [-m MECHANISM] [-r REASON] [-f] [-w] [-n THREADS -i N]
- *             SOCKET ACCOUNT
+ * libraryhost [-t MS] [-u USER] [-m MECHANISM] [-r REASON] [-f] [-w]
+ *             [-n THREADS -i N] SOCKET ACCOUNT
  *
  *   -t MS         the time limit; 2000 without
+ *   -u USER       the mailbox, where it is not the account's
  *   -m MECHANISM  the response with the token, for a made-up server
  *   -r REASON     reports the token as refused, and gets again
  *   -f            a child gets with the parent's handle, then the parent
@@ -26,7 +27,7 @@
 
 #define MAX 64
 
-static const char *socket_path, *account;
+static const char *socket_path, *account, *user;
 static int timeout_ms = 2000, rounds = 1, waits;
 
 /* Holds still, so that its memory can be searched. */
@@ -57,7 +58,7 @@ static enum mailtoken_result
 get(struct mailtoken *m)
 {
 	enum mailtoken_result rc =
-	    mailtoken_get(m, account, "smtp", "smtp.example.com", NULL);
+	    mailtoken_get(m, account, "smtp", "smtp.example.com", user);
 	const char *token = mailtoken_token(m);
 
 	printf("get %d %s\n", (int)rc, mailtoken_text(m));
@@ -146,9 +147,11 @@ main(int argc, char *argv[])
 	enum mailtoken_result rc;
 	struct mailtoken *m;
 
-	while ((c = getopt(argc, argv, "t:m:r:fwn:i:")) != -1)
+	while ((c = getopt(argc, argv, "t:u:m:r:fwn:i:")) != -1)
 		if (c == 't')
 			timeout_ms = atoi(optarg);
+		else if (c == 'u')
+			user = optarg;
 		else if (c == 'm')
 			mechanism = optarg;
 		else if (c == 'r')
