@@ -19,7 +19,10 @@ struct owned_dir {
  * before it could give the file away would leave one that he cannot open.
  */
 int owned_file_open(const struct owned_dir *d, const char *name, int flags);
-/* Whose it is not gets it.  A group that is not ours to give may stay. */
+/*
+ * Whose it is not gets it; EMLINK if it has other names.  A group that is not
+ * ours to give may stay.
+ */
 int owned_file_give(const struct owned_dir *d, int fd);
 /*
  * Opens and flock(2)s it.  1: *ret is locked, and what the name stands for;

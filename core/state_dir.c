@@ -82,6 +82,11 @@ state_dir_failed(const char *dir, uid_t uid, gid_t gid, const char *name,
 		return diag_set(reterr, DIAG_CONFIG,
 		    "%s/%s: is a symbolic link; put the file itself there", dir,
 		    name);
+	case EMLINK:
+		return diag_set(reterr, DIAG_CONFIG,
+		    "%s/%s: is another file's second name (a hard link), and "
+		    "does not belong to uid %u; remove it",
+		    dir, name, (unsigned)uid);
 	case EISDIR:
 		return diag_set(reterr, DIAG_CONFIG,
 		    "%s/%s: cannot %s: %s; move it away", dir, name, doing,

@@ -96,6 +96,28 @@ is_given_where_the_owner_may_not_make_it(void **state)
 }
 
 static void
+a_file_with_two_names_is_not_given(void **state)
+{
+	struct lab *lab = *state;
+	auto_close int fd = -1;
+	struct stat st;
+
+	if (geteuid() != 0)
+		skip();
+	fd = openat(lab->dir.fd, "roots", O_RDWR | O_CREAT, 0600);
+	assert_true(fd >= 0);
+	assert_int_equal(
+	    linkat(lab->dir.fd, "roots", lab->dir.fd, "file", 0), 0);
+	(void)close(take_fd(&fd));
+	assert_int_equal(
+	    owned_file_lock(&lab->dir, "file", O_RDWR | O_CREAT, &fd), -1);
+	assert_int_equal(errno, EMLINK);
+	st = look(lab);
+	assert_int_equal(st.st_uid, 0);
+	assert_int_equal(unlinkat(lab->dir.fd, "roots", 0), 0);
+}
+
+static void
 a_failure_is_the_first_one(void **state)
 {
 	struct lab *lab = *state;
@@ -137,6 +159,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(is_the_owners_from_the_beginning),
 		TEST(is_given_where_the_owner_may_not_make_it),
+		TEST(a_file_with_two_names_is_not_given),
 		TEST(a_failure_is_the_first_one),
 		TEST(is_locked_by_one),
 	};
