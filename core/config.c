@@ -27,7 +27,25 @@ config_parse(const char *text, size_t len, const char *path,
 	return config_text_parse(copy, len, path, complain, arg);
 }
 
-/* Whoever can change the file can have every token. */
+/*
+ * Whoever can change the file can have every token; and what root runs, and
+ * as whom, is root's to say.
+ */
+static int
+check_file(const char *path, const struct stat *st, struct diag *reterr)
+{
+	if ((st->st_mode & 022) != 0)
+		return diag_set(reterr, DIAG_CONFIG,
+		    "%s: mode %04o lets others change it; run: chmod go-w %s",
+		    path, (unsigned)(st->st_mode & 07777), path);
+	if (geteuid() == 0 && st->st_uid != 0)
+		return diag_set(reterr, DIAG_CONFIG,
+		    "%s: belongs to uid %u, and root does not do what others "
+		    "can write; run: chown root %s",
+		    path, (unsigned)st->st_uid, path);
+	return 0;
+}
+
 static int
 load_text(const char *path, struct buf *b, struct diag *reterr)
 {
@@ -41,10 +59,8 @@ load_text(const char *path, struct buf *b, struct diag *reterr)
 		    path);
 	if (fd < 0)
 		return -1;
-	if ((st.st_mode & 022) != 0)
-		return diag_set(reterr, DIAG_CONFIG,
-		    "%s: mode %04o lets others change it; run: chmod go-w %s",
-		    path, (unsigned)(st.st_mode & 07777), path);
+	if (check_file(path, &st, reterr) < 0)
+		return -1;
 	/* One byte stays for the parser's NUL. */
 	if (regfile_slurp(fd, path, CONFIG_MAX_BYTES, b, reterr) < 0)
 		return -1;

@@ -211,10 +211,39 @@ loads_files(void **unused)
 	assert_int_equal(h.n, 5);
 }
 
+static void
+root_loads_roots_files(void **unused)
+{
+	struct heard h = { .n = 0 };
+	struct config *c;
+
+	(void)unused;
+	if (geteuid() != 0)
+		skip();
+	put("c", 0644, "", 0);
+	assert_int_equal(chown(path_of("c"), 12345, 12345), 0);
+	assert_null(config_load(path_of("c"), hear, &h));
+	assert_non_null(strstr(h.d[0].text, "belongs to uid 12345"));
+	assert_non_null(strstr(h.d[0].text, "run: chown root /tmp/"));
+	/* Others may have been given one. */
+	assert_int_equal(chmod(dir, 0755), 0);
+	assert_int_equal(seteuid(12346), 0);
+	c = config_load(path_of("c"), hear, &h);
+	assert_int_equal(seteuid(0), 0);
+	assert_non_null(c);
+	config_unref(&c);
+	put("c", 0600, "", 0);
+	assert_int_equal(chown(path_of("c"), 0, 12345), 0);
+	c = config_load(path_of("c"), hear, &h);
+	assert_non_null(c);
+	config_unref(&c);
+}
+
 int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(root_loads_roots_files),
 		cmocka_unit_test(reads_secrets),
 		cmocka_unit_test(limits_secrets),
 		cmocka_unit_test(refuses_other_kinds),
