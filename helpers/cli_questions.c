@@ -90,6 +90,17 @@ wants_services(const struct section *s)
 	       section_get(s, "scope") == NULL;
 }
 
+/*
+ * An application's token is the same for all; but `mailtoken test`, which is
+ * advised next, would try those that it was not given.
+ */
+static bool
+wants_limit(const struct section *s)
+{
+	return !is_delegated(s) && section_is(s, "provider", "microsoft") &&
+	       section_get(s, "scope") == NULL;
+}
+
 static bool
 wants_scope(const struct section *s)
 {
@@ -286,6 +297,8 @@ static const struct question questions[] = {
 	    "Mailbox that it acts for", suggest_subject },
 	{ "services", wants_services, "--services", true, explain_services,
 	    "Services", suggest_services },
+	{ "services", wants_limit, NULL, true, explain_services, "Services",
+	    suggest_services },
 	{ "scope", wants_scope, NULL, false, NULL, "Scope (just Enter: none)",
 	    NULL },
 	{ "allow", wants_always, NULL, false, explain_allow, "Users",

@@ -210,7 +210,8 @@ def test_a_person_is_asked(agent):
             ("Grant ", "client_credentials"),
             (r"Tenant .*\[contoso.example\]", ""), ("Client ID:", CLIENT),
             ("File of the client secret:", "/nowhere/relay.secret"),
-            ("Users ", "postfix"), ("Write this into", "y")):
+            (r"Services \[smtp\]", ""), ("Users ", "postfix"),
+            ("Write this into", "y")):
         child.expect(question)
         child.sendline(answer)
     assert end_of(child) == EX_OK, child.before
@@ -221,6 +222,7 @@ tenant = contoso.example
 grant = client_credentials
 client_id = {CLIENT}
 client_secret = file:/nowhere/relay.secret
+services = smtp
 allow = postfix
 """)
     assert "/nowhere/relay.secret" in child.before  # what to do next
