@@ -223,36 +223,10 @@ on_discovery(void *arg, const struct http_answer *a, const struct diag *why)
 	struct diag d = DIAG_INIT;
 
 	r->call = NULL;
-	if (a == NULL) {
-		d = *why;
+	if (token_request_discovered(r->account, a, why, &r->found, &d) < 0)
 		finish_asked(r, NULL, &d);
-		return;
-	}
-	if (oauth2_parse_discovery(r->account->issuer, a->status, a->body,
-		a->len, &r->found, &d) < 0) {
-		if (d.kind == DIAG_RETRY)
-			d.retry_after_s = a->retry_after_s;
-		finish_asked(r, NULL, &d);
-		return;
-	}
-	ask(r);
-}
-
-static int
-ask_issuer(struct renewal *r, struct diag *reterr)
-{
-	const struct account *a = r->account;
-	auto_free char *url = oauth2_discovery_url(a->issuer);
-	struct http_request q = { .url = url,
-		.ca_file = a->ca_file,
-		.insecure_http = a->insecure_http,
-		.timeout_ms = a->config->http_timeout_s * 1000,
-		.answer_max = OAUTH2_ANSWER_MAX };
-
-	if (url == NULL)
-		return diag_nomem(reterr);
-	r->call = http_start(r->env->http, &q, on_discovery, r, reterr);
-	return r->call != NULL ? 0 : -1;
+	else
+		ask(r);
 }
 
 /* Knows the secret, if there is any. */
@@ -261,9 +235,13 @@ discover(struct renewal *r)
 {
 	struct diag d = DIAG_INIT;
 
-	if (r->account->token_endpoint != NULL || r->account->issuer == NULL)
+	if (r->account->token_endpoint != NULL || r->account->issuer == NULL) {
 		ask(r);
-	else if (ask_issuer(r, &d) < 0)
+		return;
+	}
+	r->call = token_request_discover(
+	    r->account, r->env->http, on_discovery, r, &d);
+	if (r->call == NULL)
 		finish(r, NULL, NULL, &d);
 }
 

@@ -86,6 +86,41 @@ token_request_init(struct token_request *ret, const struct account *a,
 	return -1;
 }
 
+struct http_call *
+token_request_discover(const struct account *a, struct http *h, http_done *done,
+    void *arg, struct diag *reterr)
+{
+	auto_free char *url = oauth2_discovery_url(a->issuer);
+	struct http_request q = { .url = url,
+		.ca_file = a->ca_file,
+		.insecure_http = a->insecure_http,
+		.timeout_ms = a->config->http_timeout_s * 1000,
+		.answer_max = OAUTH2_ANSWER_MAX };
+
+	if (url == NULL) {
+		(void)diag_nomem(reterr);
+		return NULL;
+	}
+	return http_start(h, &q, done, arg, reterr);
+}
+
+int
+token_request_discovered(const struct account *a,
+    const struct http_answer *said, const struct diag *why,
+    struct oauth2_endpoints *ret, struct diag *reterr)
+{
+	if (said == NULL) {
+		*reterr = *why;
+		return -1;
+	}
+	if (oauth2_parse_discovery(a->issuer, said->status, said->body,
+		said->len, ret, reterr) == 0)
+		return 0;
+	if (reterr->kind == DIAG_RETRY)
+		reterr->retry_after_s = said->retry_after_s;
+	return -1;
+}
+
 /*
  * A refresh token that comes twice may cost the grant, and so may an
  * assertion: its jti was seen already.

@@ -27,6 +27,14 @@ struct token_request {
 	MANAGED_IDENTITY_REQUEST_INIT, false }
 void token_request_wipe(struct token_request *r);
 
+/* Asks the issuer for its endpoints first; see http_start(). */
+struct http_call *token_request_discover(const struct account *a,
+	struct http *h, http_done *done, void *arg, struct diag *reterr);
+/* What done() was told then.  -1 with *reterr, and *ret is untouched. */
+int token_request_discovered(const struct account *a,
+	const struct http_answer *said, const struct diag *why,
+	struct oauth2_endpoints *ret, struct diag *reterr);
+
 /*
  * endpoint is where; NULL for a managed identity.  s is what
  * credential_secret() led to, or NULL; refresh_token is the account's.
