@@ -91,6 +91,23 @@ somebody_answers(const struct sockaddr_un *sun)
 }
 
 /*
+ * Everybody may connect; the agent itself looks who it is.  The mode is the
+ * socket's before it has a name: by its name, somebody who may write to the
+ * directory could have any file's changed.
+ */
+static int
+bind_for_all(int fd, const struct sockaddr_un *sun)
+{
+	mode_t was = umask(0);
+	int rc = fchmod(fd, 0666);
+
+	if (rc == 0)
+		rc = bind(fd, (const struct sockaddr *)sun, sizeof(*sun));
+	(void)umask(was);
+	return rc;
+}
+
+/*
  * Bound under another name and moved into place, so that there is never a
  * moment at which the path is missing or leads to nobody.
  */
@@ -118,9 +135,7 @@ make_socket(const char *path, struct diag *reterr)
 		    path);
 	(void)unlink(tmp.sun_path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0 ||
-	    bind(fd, (const struct sockaddr *)&tmp, sizeof(tmp)) < 0 ||
-	    chmod(tmp.sun_path, 0666) < 0 || listen(fd, BACKLOG) < 0 ||
+	if (fd < 0 || bind_for_all(fd, &tmp) < 0 || listen(fd, BACKLOG) < 0 ||
 	    rename(tmp.sun_path, path) < 0) {
 		(void)diag_set(reterr, DIAG_CONFIG, "socket %s: %s", path,
 		    strerror(errno));

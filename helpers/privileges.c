@@ -117,18 +117,41 @@ sync_new(const char *dir)
 }
 
 static bool
-is_empty(const char *dir)
+is_empty(int dirfd)
 {
-	DIR *d = opendir(dir);
+	auto_close int fd = openat(dirfd, ".", O_RDONLY | O_CLOEXEC);
+	DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
 	const struct dirent *e;
 	bool empty = d != NULL;
 
+	if (d == NULL)
+		return false;
+	(void)take_fd(&fd); /* closedir() closes it */
 	while (empty && (e = readdir(d)) != NULL)
 		empty =
 		    strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0;
-	if (d != NULL)
-		(void)closedir(d);
+	(void)closedir(d);
 	return empty;
+}
+
+/*
+ * 1: *ret is a directory of root's with nothing in it; 0: it is another one,
+ * or none at all; -1 with errno: there is nothing.  No link is followed, since
+ * the directory above may be somebody else's.
+ */
+static int
+open_left_over(const char *dir, int *ret)
+{
+	auto_close int fd =
+	    open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0)
+		return errno == ENOENT ? -1 : 0;
+	if (fstat(fd, &st) < 0 || st.st_uid != 0 || !is_empty(fd))
+		return 0;
+	*ret = take_fd(&fd);
+	return 1;
 }
 
 static int
@@ -146,20 +169,23 @@ privileges_state_dir(const char *dir, const char *user, struct diag *reterr)
 {
 	const struct passwd *pw;
 	struct diag why = DIAG_INIT;
-	struct stat st;
-	bool there = stat(dir, &st) == 0;
+	auto_close int fd = -1;
+	int rc;
 
 	/* An empty one of root's is left over if we are killed below. */
-	if (geteuid() != 0 || (there && (st.st_uid != 0 || !is_empty(dir))))
+	if (geteuid() != 0 || (rc = open_left_over(dir, &fd)) == 0)
 		return 0;
-	if ((pw = find_user(user, &why)) == NULL && there)
+	if ((pw = find_user(user, &why)) == NULL && rc > 0)
 		return 0;
 	if (pw == NULL) {
 		*reterr = why;
 		return -1;
 	}
-	if ((mkdir(dir, 0700) < 0 && errno != EEXIST) ||
-	    chown(dir, pw->pw_uid, pw->pw_gid) < 0 || sync_new(dir) < 0)
+	if (rc < 0 && mkdir(dir, 0700) < 0 && errno != EEXIST)
+		return make_failed(dir, reterr);
+	if (rc < 0 && (rc = open_left_over(dir, &fd)) <= 0)
+		return rc < 0 ? make_failed(dir, reterr) : 0;
+	if (fchown(fd, pw->pw_uid, pw->pw_gid) < 0 || sync_new(dir) < 0)
 		return make_failed(dir, reterr);
 	return 0;
 }

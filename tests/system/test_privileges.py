@@ -365,6 +365,26 @@ def test_modes_and_owners(world):
             oct(mode), pwd.getpwnam(owner).pw_uid), path
 
 
+def test_no_link_is_followed_to_a_state_directory(lab):
+    """An empty one of root's becomes the agent's, unless a link leads there:
+    the directory above may be the agent's user's."""
+    agent = lab.make_agent({}, sockets=[lab.directory / "links.sock"])
+    agent.state.rmdir()
+    target = lab.directory / "roots"
+    for link in True, False:
+        if link:
+            target.mkdir(mode=0o700)
+            agent.state.symlink_to(target)
+        else:
+            agent.state.unlink()
+            agent.state.mkdir(mode=0o700)
+        subprocess.run([BUILD / "mailtoken", "-c", agent.conf, "rekey",
+                        "--first"], capture_output=True, timeout=30,
+                       env=client_environment())
+        owner = agent.state.stat().st_uid
+        assert owner == (0 if link else pwd.getpwnam(USER).pw_uid)
+
+
 # Who is whom.
 
 def as_another(job, user, gid: int = None, groups: tuple = ()):
