@@ -87,13 +87,27 @@ known_free(struct known **k)
 	*k = NULL;
 }
 
+static bool
+has(const struct rules *r, bool group, unsigned id)
+{
+	const struct rule rule = { .group = group, .id = id };
+
+	return r->n > 0 && bsearch(&rule, r->rule, r->n, sizeof(rule),
+			       by_kind_and_id) != NULL;
+}
+
 bool
 known_peer(const struct known *k, int fd, const struct peer *p)
 {
-	const struct rule user = { .group = false, .id = p->uid };
+	gid_t gids[PEER_GROUPS];
+	size_t n = 0;
 
-	return peer_is_ours(p) ||
-	       (k->users.n > 0 && bsearch(&user, k->users.rule, k->users.n,
-				      sizeof(user), by_kind_and_id) != NULL) ||
-	       peer_allowed(fd, p, &k->groups);
+	if (peer_is_ours(p) || has(&k->users, false, p->uid))
+		return true;
+	if (k->groups.n > 0)
+		n = peer_groups(fd, p, gids);
+	for (size_t i = 0; i < n; i++)
+		if (has(&k->groups, true, gids[i]))
+			return true;
+	return false;
 }

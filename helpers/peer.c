@@ -8,8 +8,6 @@
 #define HASH_FUNCTION(s, len, hashv) HASH_OAT(s, len, hashv)
 #include <uthash.h>
 
-#include "cleanup.h"
-
 #ifndef SO_PEERGROUPS
 #define SO_PEERGROUPS 59
 #endif
@@ -28,42 +26,27 @@ peer_of(int fd, struct peer *ret)
 	return true;
 }
 
-/*
- * The primary group is not among SO_PEERGROUPS' answer: it is put first.
- * NULL, and only the primary group counts, if there is no memory.
- */
-static gid_t *
-groups_of(int fd, const struct peer *p, size_t *ret_n)
+size_t
+peer_groups(int fd, const struct peer *p, gid_t ret[PEER_GROUPS])
 {
-	socklen_t len = 0;
-	gid_t *gids;
+	socklen_t len = (PEER_GROUPS - 1) * sizeof(ret[0]);
 
-	/* The first call tells how many there are. */
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, NULL, &len) == 0)
+	ret[0] = p->gid;
+	/* With more than that it fails before it has copied any. */
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, ret + 1, &len) < 0)
 		len = 0;
-	if ((gids = malloc(sizeof(*gids) + len)) == NULL)
-		return NULL;
-	gids[0] = p->gid;
-	if (len > 0 &&
-	    getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, gids + 1, &len) < 0)
-		len = 0;
-	*ret_n = 1 + len / sizeof(*gids);
-	return gids;
+	return 1 + len / sizeof(ret[0]);
 }
 
 bool
 peer_allowed(int fd, const struct peer *p, const struct rules *r)
 {
-	auto_free gid_t *gids = NULL;
-	size_t n = 0;
+	gid_t gids[PEER_GROUPS];
 
 	if (rules_allow(r, p->uid, NULL, 0))
 		return true;
-	if (!rules_have_groups(r))
-		return false;
-	if ((gids = groups_of(fd, p, &n)) == NULL)
-		return rules_allow(r, p->uid, &p->gid, 1);
-	return rules_allow(r, p->uid, gids, n);
+	return rules_have_groups(r) &&
+	       rules_allow(r, p->uid, gids, peer_groups(fd, p, gids));
 }
 
 bool

@@ -21,7 +21,15 @@ struct peer {
 /* False if the kernel does not say: then nothing may be allowed. */
 bool peer_of(int fd, struct peer *ret);
 
-/* The peer, or a group that it is in, is in the list. */
+/*
+ * The groups that count for it, its primary one first; returns how many.
+ * Anybody with subordinate ids can have 65,536, and copying and comparing
+ * them is our time: of who has more than this, only the primary one counts.
+ */
+#define PEER_GROUPS 1025
+size_t peer_groups(int fd, const struct peer *p, gid_t ret[PEER_GROUPS]);
+
+/* The peer, or one of its groups, is in the list. */
 bool peer_allowed(int fd, const struct peer *p, const struct rules *r);
 
 /* root and the agent's own uid. */

@@ -421,6 +421,10 @@ def ask_on(s: socket.socket, account: str = ACCOUNT) -> dict:
     (NOBODY.pw_gid, (), True),              # as the primary one
     (DAEMON.pw_gid, (NOBODY.pw_gid,), True),
     (DAEMON.pw_gid, tuple(range(5000, 5200)) + (NOBODY.pw_gid,), True),
+    # So many are looked at; of who has more, the primary one only.
+    (DAEMON.pw_gid, tuple(range(5000, 6023)) + (NOBODY.pw_gid,), True),
+    (DAEMON.pw_gid, tuple(range(5000, 6024)) + (NOBODY.pw_gid,), False),
+    (NOBODY.pw_gid, tuple(range(5000, 65000)), True),
     # What passwd and group say of the user does not matter: the process
     # has not got it.
     (DAEMON.pw_gid, (), False),
