@@ -157,6 +157,8 @@ $(BUILD)/tests/unit/test_lease: $(BUILD)/helpers/lease.o
 $(BUILD)/tests/unit/test_pace: $(BUILD)/helpers/pace.o
 $(BUILD)/tests/unit/test_ration: $(BUILD)/helpers/ration.o
 $(BUILD)/tests/unit/test_known: $(addprefix $(BUILD)/helpers/,known.o peer.o)
+$(BUILD)/tests/unit/test_visitor: $(addprefix $(BUILD)/helpers/,\
+	visitor.o known.o peer.o ration.o log.o clock.o)
 $(BUILD)/tests/unit/test_expiry: $(BUILD)/helpers/expiry.o $(BUILD)/helpers/log.o
 $(BUILD)/tests/unit/test_notify: $(addprefix $(BUILD)/helpers/,notify.o log.o clock.o)
 $(UNIT): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libcore.a

@@ -22,4 +22,20 @@ struct ration {
 bool ration_take(struct ration *r, int64_t now_ms, unsigned most,
     unsigned per_s, uint64_t *ret_refused);
 
+/*
+ * One for each of many, as long as there is anything to know of it: of no more
+ * than RATIONS_MAX, all others share one.  All zero is none yet.
+ */
+#define RATIONS_MAX 1024
+struct ration_of;
+struct rations {
+	struct ration_of *by_id;
+	struct ration rest;
+};
+
+/* That of id; valid until the next call. */
+struct ration *rations_find(struct rations *all, uint32_t id, int64_t now_ms,
+    unsigned per_s);
+void rations_wipe(struct rations *all);
+
 #endif

@@ -11,19 +11,28 @@
 #define KNOWN_LINES_PER_S   100
 #define STRANGE_LINES	    20
 #define STRANGE_LINES_PER_S 1
-#define RATIONS		    61
 #define SPARE_DESCRIPTORS   128 /* for renewals, files and ourselves */
+
+/* Nobody's lines keep back those of another user whom somebody allows. */
+static struct ration *
+ration_for(const struct peer *p, int64_t now_ms)
+{
+	static struct ration strangers; /* who are any number of uids */
+	static struct rations known;
+
+	return p->known ?
+		   rations_find(&known, p->uid, now_ms, KNOWN_LINES_PER_S) :
+		   &strangers;
+}
 
 struct log_line
 visitor_line(const struct peer *p, int priority, const char *event)
 {
+	int64_t now_ms = clock_now_ms();
 	struct log_line l;
-	/* Strangers, who are any number of uids, share the first one. */
-	static struct ration rations[1 + RATIONS];
-	struct ration *r = &rations[p->known ? 1 + p->uid % RATIONS : 0];
 	uint64_t kept_back = 0;
 
-	if (!ration_take(r, clock_now_ms(),
+	if (!ration_take(ration_for(p, now_ms), now_ms,
 		p->known ? KNOWN_LINES : STRANGE_LINES,
 		p->known ? KNOWN_LINES_PER_S : STRANGE_LINES_PER_S, &kept_back))
 		return log_nothing();
