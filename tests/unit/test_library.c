@@ -55,7 +55,7 @@ a_token_and_what_is_made_of_it(void **unused)
 	assert_int_equal(mailtoken_reject(m, "NO, that"), MAILTOKEN_OK);
 	assert_string_equal(fake_agent_heard(&agent),
 	    "version=1\nop=reject\naccount=" BOX "\nservice=imap\n"
-	    "host=h.example.com\nuser=" BOX "\ngeneration=7\n"
+	    "host=h.example.com\nuser=a@example.com\ngeneration=7\n"
 	    "reason=NO, that\n\n");
 	mailtoken_free(m);
 	fake_agent_stop(&agent);
