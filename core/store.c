@@ -343,35 +343,49 @@ replace(const struct store *s, const char *tmp, const char *name, int fd,
 }
 
 /*
- * What the file is to be, sealed with the newest key there is: who changes
- * the key relies on that, once it has had the account's lock.  If the keys
- * are others than those that the grant was read with, the file's must still
- * be among them, since its key's owner may want it back.
+ * Follows the key's file.  The key of the grant that is there must be among
+ * those, also if a look before has brought them: who has given others may want
+ * it back, and could read nothing that was sealed with them meanwhile.
  */
 static int
-format(const struct store *s, const char *account, const struct grant *g,
-    struct buf *b, struct diag *reterr)
+check_key(const struct store *s, const char *account, struct diag *reterr)
 {
 	struct keyring *k = s->ring;
-	char id[SEAL_ID_LEN + 1] = "";
-	int changed;
+	char id[SEAL_ID_LEN + 1];
 
 	if (k == NULL || k->path == NULL)
-		return grant_format(b, account, g, reterr);
-	if ((changed = keyring_follow(k, reterr)) < 0)
+		return 0;
+	if (keyring_follow(k, reterr) < 0)
 		return -1;
 	if (k->n == 0)
 		return diag_set(reterr, DIAG_CONFIG,
 		    "%s: there is no seal key yet; run as root: mailtoken "
 		    "rekey",
 		    k->path);
-	if (changed > 0 && store_key_of(s, account, id, reterr) < 0)
+	if (store_key_of(s, account, id, reterr) < 0)
 		return -1;
 	if (*id != '\0' && keyring_find(k, id) == NULL)
 		return diag_set(reterr, DIAG_CONFIG,
 		    "%s: no longer has key %s, with which %s is sealed; put "
 		    "that key back, as a line more",
 		    k->path, id, account);
+	return 0;
+}
+
+/*
+ * What the file is to be, sealed with the newest key there is: who changes
+ * the key relies on that, once it has had the account's lock.
+ */
+static int
+format(const struct store *s, const char *account, const struct grant *g,
+    struct buf *b, struct diag *reterr)
+{
+	struct keyring *k = s->ring;
+
+	if (k == NULL || k->path == NULL)
+		return grant_format(b, account, g, reterr);
+	if (check_key(s, account, reterr) < 0)
+		return -1;
 	keyring_settle(k);
 	return sealed_grant_format(
 	    &k->item[0].key, k->item[0].id, b, account, g, reterr);
@@ -398,7 +412,8 @@ store_reserve(const struct store *s, struct store_lock *l, const char *account,
 	int e;
 
 	store_unreserve(s, l, account);
-	if (file_name(tmp, ".", account, ".grant.new", reterr) < 0 ||
+	if (check_key(s, account, reterr) < 0 ||
+	    file_name(tmp, ".", account, ".grant.new", reterr) < 0 ||
 	    (l->room = create(s, tmp, reterr)) < 0)
 		return -1;
 	e = posix_fallocate(l->room, 0, ROOM_BYTES);

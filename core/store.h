@@ -78,10 +78,10 @@ int store_key_of(const struct store *s, const char *account,
 
 /*
  * Makes the new file and takes room for it, so that what keeps a grant from
- * being written (RETRY: no room; CONFIG: permission, read-only) is known
- * before the grant is there.  The lock must be held; store_write() uses what
- * was reserved, store_unreserve() gives it back if nothing came, and is
- * harmless otherwise.
+ * being written (RETRY: no room; CONFIG: permission, read-only, no key, or
+ * keys without the old file's) is known before the grant is there.  The lock
+ * must be held; store_write() uses what was reserved, store_unreserve() gives
+ * it back if nothing came, and is harmless otherwise.
  */
 int store_reserve(const struct store *s, struct store_lock *l,
 	const char *account, struct diag *reterr);
@@ -90,9 +90,10 @@ void store_unreserve(const struct store *s, struct store_lock *l,
 
 /*
  * Replaces it; the lock must be held.  After 0 the grant survives a power
- * cut.  After -1 (RETRY: disk full, I/O; CONFIG: permission, too long, no key; NOMEM)
- * the old file is as it was; only if the directory could not be fsynced at
- * the end is the new one there already, not yet durable.
+ * cut.  After -1 (RETRY: disk full, I/O; CONFIG: permission, too long, no key,
+ * or keys without the old file's; NOMEM) the old file is as it was; only if
+ * the directory could not be fsynced at the end is the new one there already,
+ * not yet durable.
  */
 int store_write(const struct store *s, struct store_lock *l,
 	const char *account, const struct grant *g, struct diag *reterr);

@@ -120,6 +120,15 @@ def start_fails(made) -> list:
     return [line for line in log.read_text().splitlines() if line]
 
 
+def put_key(agent, data: bytes, mode: int = 0o640):
+    """In one moment, as another file."""
+    new = agent.seal_key.with_suffix(".other")
+    new.write_bytes(data)
+    new.chmod(mode)
+    shutil.chown(new, "root", USER)
+    new.rename(agent.seal_key)
+
+
 def test_nothing_is_in_clear(made):
     agent = made.agent
     assert not made.in_clear()
@@ -252,6 +261,28 @@ def test_the_key_goes_while_the_agent_runs(made):
     shutil.chown(agent.seal_key, "root", USER)
     made.all_good()
     agent.do("reload")
+    made.refresh_all()
+
+
+@pytest.mark.parametrize("key", ["another", "open to all"])
+def test_a_key_of_no_use_comes_while_the_agent_runs(made, key):
+    """Nothing is sealed with it and no refresh token spent, however often it
+    is tried; with the right key all goes on."""
+    agent = made.agent.start()
+    made.refresh_all()
+    right = agent.seal_key.read_bytes()
+    before = made.grants()
+    asked = {name: e.count for name, e in made.endpoints.items()}
+    other = right if key == "open to all" else os.urandom(32).hex().encode()
+    put_key(agent, other, 0o644 if key == "open to all" else 0o640)
+    for _ in range(3):
+        for account in made.endpoints:
+            done = agent.cli("refresh", account)
+            assert done.returncode == EX_CONFIG, done
+            assert str(agent.seal_key) in done.stderr
+    assert made.grants() == before
+    assert {name: e.count for name, e in made.endpoints.items()} == asked
+    put_key(agent, right)
     made.refresh_all()
 
 

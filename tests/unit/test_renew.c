@@ -17,6 +17,7 @@
 #include "fake_server.h"
 #include "renew.h"
 #include "renew_login.h"
+#include "sealing.h"
 
 #define ACCOUNT "relay@contoso.example"
 #define NOW	1790000000
@@ -235,7 +236,7 @@ static int
 teardown(void **state)
 {
 	static const char *const names[] = { ACCOUNT ".grant", ACCOUNT ".lock",
-		"secret", "key.pem", "cert.pem" };
+		"secret", "key.pem", "cert.pem", "seal.key" };
 	struct lab *lab = *state;
 
 	grant_wipe(&result.g);
@@ -648,6 +649,41 @@ looks_for_room_before_it_asks(void **state)
 		}
 		expect_rest(lab);
 	}
+}
+
+/* Nor while the key's file is one that nothing may be sealed with. */
+static void
+looks_at_the_key_before_it_asks(void **state)
+{
+	struct lab *lab = *state;
+	char path[80], line[] = "# open to all\n";
+	const struct secret_ref key = { SECRET_REF_FILE, path, 0 };
+	auto_grant struct grant known = GRANT_INIT;
+	auto_close int fd = -1;
+	struct diag d = DIAG_INIT;
+
+	(void)snprintf(path, sizeof(path), "%s/seal.key", lab->dir);
+	assert_int_equal(sealing_reload(&lab->store, &key, &d), 0);
+	start_with(lab, &known);
+	fd = open(path, O_WRONLY | O_APPEND);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, line, sizeof(line) - 1), sizeof(line) - 1);
+	assert_int_equal(fchmod(fd, 0644), 0);
+	for (int keeps = 0; keeps < 2; keeps++) {
+		renew(&lab->env, lab->account, keeps ? &known : NULL, true);
+		assert_false(result.have);
+		assert_int_equal(result.why.kind, DIAG_CONFIG);
+		assert_non_null(
+		    strstr(result.why.text, "no token was asked for"));
+		assert_non_null(strstr(result.why.text, "chmod 640"));
+		assert_int_equal(lab->server.requests, 0);
+		expect_disk(lab, 5, "at-old", "rt-0", "");
+		expect_rest(lab);
+	}
+	assert_int_equal(fchmod(fd, 0600), 0);
+	renew(&lab->env, lab->account, &known, true);
+	assert_true(result.have);
+	assert_int_equal(lab->server.requests, 1);
 }
 
 /*
@@ -1190,6 +1226,7 @@ main(void)
 		T(a_login_differs_from_the_one_before),
 		T(survives_a_full_disk),
 		T(looks_for_room_before_it_asks),
+		T(looks_at_the_key_before_it_asks),
 		T(login_beats_an_unsaved_grant),
 		T(leaves_the_file_after_a_refusal),
 		T(says_what_is_missing),

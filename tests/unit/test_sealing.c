@@ -158,6 +158,88 @@ a_wrong_or_missing_key_changes_nothing(void **state)
 	refused(lab, "seal_key is none", &d);
 }
 
+/* The grant of A as it was, and nothing begun beside it. */
+static void
+nothing_is_saved(struct lab *lab, const char *says)
+{
+	struct store_lock l = STORE_LOCK_INIT;
+	struct diag d = DIAG_INIT;
+	char before[4096], now[4096];
+	size_t n = load(lab->s.dirfd, A ".grant", before, sizeof(before));
+
+	assert_int_equal(store_lock(&lab->s, A, &l, &d), 0);
+	assert_int_equal(store_reserve(&lab->s, &l, A, &d), -1);
+	assert_int_equal(d.kind, DIAG_CONFIG);
+	assert_non_null(strstr(d.text, says));
+	assert_int_equal(l.room, -1);
+	assert_int_equal(
+	    faccessat(lab->s.dirfd, "." A ".grant.new", F_OK, 0), -1);
+	store_unlock(&l);
+	assert_int_equal(put(&lab->s, A, 9, &d), -1);
+	assert_int_equal(d.kind, DIAG_CONFIG);
+	assert_non_null(strstr(d.text, says));
+	assert_int_equal(load(lab->s.dirfd, A ".grant", now, sizeof(now)), n);
+	assert_memory_equal(before, now, n);
+}
+
+/* For which the key's file is looked at. */
+static void
+read_one_of_an_unknown_key(struct lab *lab)
+{
+	static const char line[] =
+	    "version=2 key=0123456789abcdef generation=1\n";
+	struct diag d = DIAG_INIT;
+
+	save(lab->s.dirfd, B ".grant", line, sizeof(line) - 1);
+	assert_int_equal(get(&lab->s, B, &d), -1);
+	assert_non_null(strstr(d.text, "is not in"));
+}
+
+/* However often it is tried, and whoever has seen the other key first. */
+static void
+another_key_saves_nothing_until_the_right_one_is_back(void **state)
+{
+	static const char other[] = "# another\n" HEX "\n";
+	struct lab *lab = *state;
+	struct diag d = DIAG_INIT;
+	char right[256];
+	size_t n = load(AT_FDCWD, lab->key_path, right, sizeof(right));
+
+	for (int reads = 0; reads < 2; reads++) {
+		assert_int_equal(put(&lab->s, A, 1, &d), 0);
+		save(AT_FDCWD, lab->key_path, other, sizeof(other) - 1);
+		if (reads > 0)
+			read_one_of_an_unknown_key(lab);
+		else
+			assert_int_equal(put(&lab->s, A, 2, &d), -1);
+		for (int i = 0; i < 3; i++)
+			nothing_is_saved(lab, "no longer has key");
+		assert_int_equal(get(&lab->s, A, &d), -1);
+		save(AT_FDCWD, lab->key_path, right, n);
+		assert_int_equal(get(&lab->s, A, &d), 1);
+	}
+}
+
+static void
+a_key_file_that_is_of_no_use_is_noticed_in_time(void **state)
+{
+	struct lab *lab = *state;
+	struct diag d = DIAG_INIT;
+	char right[256] = "# open\n";
+	size_t n = strlen(right);
+
+	assert_int_equal(put(&lab->s, A, 1, &d), 0);
+	n += load(AT_FDCWD, lab->key_path, right + n, sizeof(right) - n);
+	save(AT_FDCWD, lab->key_path, right, n);
+	assert_int_equal(chmod(lab->key_path, 0644), 0);
+	nothing_is_saved(lab, "chmod 640");
+	save(AT_FDCWD, lab->key_path, "# none\n", 7);
+	nothing_is_saved(lab, "has no key in it");
+	save(AT_FDCWD, lab->key_path, right, n);
+	assert_int_equal(put(&lab->s, A, 2, &d), 0);
+	assert_int_equal(get(&lab->s, A, &d), 2);
+}
+
 static void
 who_has_the_key_in_memory_goes_on_without_its_file(void **state)
 {
@@ -268,6 +350,8 @@ main(void)
 		T(no_file_stands_for_another),
 		T(a_plain_file_is_read_and_sealed_when_written),
 		T(a_wrong_or_missing_key_changes_nothing),
+		T(another_key_saves_nothing_until_the_right_one_is_back),
+		T(a_key_file_that_is_of_no_use_is_noticed_in_time),
 		T(who_has_the_key_in_memory_goes_on_without_its_file),
 		T(refuses_bad_key_files),
 		T(without_a_key_nothing_is_written),
