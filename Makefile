@@ -166,7 +166,7 @@ $(UNIT): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libcore.a
 	    $(shell $(PKG) --libs $(LIBS_CORE) cmocka)
 # The calls that reach the disk fail or never return.
 $(BUILD)/tests/unit/test_store: TESTLINK = -Wl,--wrap=openat,--wrap=write,--wrap=fsync,--wrap=renameat,--wrap=fstatfs
-$(BUILD)/tests/unit/test_rekey: TESTLINK = -Wl,--wrap=openat,--wrap=write,--wrap=fsync,--wrap=renameat,--wrap=renameat2
+$(BUILD)/tests/unit/test_rekey: TESTLINK = -Wl,--wrap=openat,--wrap=write,--wrap=fsync,--wrap=flock,--wrap=renameat,--wrap=renameat2
 $(BUILD)/tests/unit/test_renew: TESTLINK = -Wl,--wrap=renameat,--wrap=posix_fallocate
 # A kernel without pidfds.
 $(BUILD)/tests/unit/test_command: TESTLINK = -Wl,--wrap=syscall

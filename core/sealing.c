@@ -124,7 +124,8 @@ check_keys(struct store *s, struct keyring *k, bool make, struct diag *reterr)
 	for (int tries = 0; tries == 0 || (changed > 0 && tries < 10);
 	     tries++) {
 		l = (struct look){ .s = s, .k = k };
-		if (state_dir_each(s->dir, s->dirfd, look_at, &l, reterr) < 0)
+		if (state_dir_each(
+			s->dir, s->dirfd, ".grant", look_at, &l, reterr) < 0)
 			return -1;
 		if (l.sealed == 0 || l.known > 0)
 			break;
@@ -225,6 +226,10 @@ reseal_locked(struct reseal *r, struct store_lock *lock, const char *account)
 	return 0;
 }
 
+/*
+ * An account without a grant, too: somebody who has taken its lock while the
+ * older key was the first may be about to write one.
+ */
 static int
 reseal(void *arg, const char *account)
 {
@@ -236,7 +241,7 @@ reseal(void *arg, const char *account)
 
 	if (rc < 0)
 		return note_bad(r, &d);
-	if (rc == 0 || strcmp(id, r->s->ring->item[0].id) == 0)
+	if (rc > 0 && strcmp(id, r->s->ring->item[0].id) == 0)
 		return 0;
 	if (store_lock_wait(
 		r->s, account, SEALING_LOCK_WAIT_MS, &lock, r->reterr) < 0)
@@ -246,7 +251,11 @@ reseal(void *arg, const char *account)
 	return rc;
 }
 
-/* Until a whole pass finds every grant that can be read sealed anew. */
+/*
+ * Until a whole pass finds every grant that can be read sealed anew.  Who
+ * writes one has an account's lock before he looks for the newest key, and
+ * that lock's file stays: who is not found by it has the newest.
+ */
 static int
 reseal_all(struct store *s, struct sealing_result *ret, struct diag *reterr)
 {
@@ -258,8 +267,12 @@ reseal_all(struct store *s, struct sealing_result *ret, struct diag *reterr)
 			    "%s: grants come faster than they can be sealed",
 			    s->dir);
 		r.all = true;
-		ret->bad = 0;
-		if (state_dir_each(s->dir, s->dirfd, reseal, &r, reterr) < 0)
+		if (state_dir_each(
+			s->dir, s->dirfd, ".lock", reseal, &r, reterr) < 0)
+			return -1;
+		ret->bad = 0; /* these are among all grants */
+		if (state_dir_each(
+			s->dir, s->dirfd, ".grant", reseal, &r, reterr) < 0)
 			return -1;
 	}
 	return 0;

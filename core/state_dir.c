@@ -105,12 +105,12 @@ state_dir_failed(const char *dir, uid_t uid, gid_t gid, const char *name,
 	    doing, strerror(e));
 }
 
-/* The account's name that a file's is made of; false: it is no grant. */
+/* The account's name that a file's is made of; false: it is no such file. */
 static bool
-account_of(const char *file, char ret[static WIRE_ACCOUNT_MAX + 1])
+account_of(
+    const char *file, const char *end, char ret[static WIRE_ACCOUNT_MAX + 1])
 {
-	static const char end[] = ".grant";
-	size_t n = strlen(file), tail = sizeof(end) - 1;
+	size_t n = strlen(file), tail = strlen(end);
 
 	if (n <= tail || n - tail > WIRE_ACCOUNT_MAX ||
 	    strcmp(file + n - tail, end) != 0)
@@ -121,7 +121,7 @@ account_of(const char *file, char ret[static WIRE_ACCOUNT_MAX + 1])
 }
 
 int
-state_dir_each(const char *dir, int dirfd,
+state_dir_each(const char *dir, int dirfd, const char *end,
     int (*each)(void *arg, const char *account), void *arg, struct diag *reterr)
 {
 	char account[WIRE_ACCOUNT_MAX + 1];
@@ -137,7 +137,7 @@ state_dir_each(const char *dir, int dirfd,
 		    dir, strerror(errno));
 	}
 	while (rc == 0 && (e = readdir(list)) != NULL)
-		if (account_of(e->d_name, account))
+		if (account_of(e->d_name, end, account))
 			rc = each(arg, account);
 	(void)closedir(list);
 	return rc;

@@ -21,10 +21,11 @@ int state_dir_check(const char *dir, int fd, struct stat *st,
 int state_dir_failed(const char *dir, uid_t uid, gid_t gid, const char *name,
 	const char *doing, struct diag *reterr);
 /*
- * Calls each() for every account that has a grant there, until that returns
- * anything but 0, which is returned then.  -1 with *reterr (RETRY), too.
+ * Calls each() for every account that has a file there with that end of its
+ * name (".grant", ".lock"), until that returns anything but 0, which is
+ * returned then.  -1 with *reterr (RETRY), too.
  */
-int state_dir_each(const char *dir, int dirfd,
+int state_dir_each(const char *dir, int dirfd, const char *end,
 	int (*each)(void *arg, const char *account), void *arg,
 	struct diag *reterr);
 

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -23,12 +24,22 @@ static struct {
 	int err;
 } fault = { .at = -1 };
 
+/* Two processes that meet: one stops in its n-th fsync until the other one,
+ * which begins then, finds a lock held, or is done. */
+static struct {
+	int at; /* calls until then; negative: never */
+	int go, told;
+	bool tells; /* the other one */
+} meet = { .at = -1 };
+
 int __real_openat(int dirfd, const char *name, int flags, ...);
 int __wrap_openat(int dirfd, const char *name, int flags, ...);
 ssize_t __real_write(int fd, const void *p, size_t n);
 ssize_t __wrap_write(int fd, const void *p, size_t n);
 int __real_fsync(int fd);
 int __wrap_fsync(int fd);
+int __real_flock(int fd, int how);
+int __wrap_flock(int fd, int how);
 int __real_renameat(int from, const char *a, int to, const char *b);
 int __wrap_renameat(int from, const char *a, int to, const char *b);
 int __real_renameat2(
@@ -76,10 +87,35 @@ __wrap_write(int fd, const void *p, size_t n)
 	return (ssize_t)after(now, (int)__real_write(fd, p, now ? n / 2 : n));
 }
 
+static void
+stop_here(void)
+{
+	char c = 'x';
+
+	assert_int_equal(__real_write(meet.go, &c, 1), 1);
+	assert_true(read(meet.told, &c, 1) >= 0);
+}
+
+int
+__wrap_flock(int fd, int how)
+{
+	int rc = __real_flock(fd, how), e = errno;
+
+	if (rc < 0 && e == EWOULDBLOCK && meet.tells) {
+		meet.tells = false;
+		assert_int_equal(__real_write(meet.told, "x", 1), 1);
+		errno = e;
+	}
+	return rc;
+}
+
 int
 __wrap_fsync(int fd)
 {
 	bool now = strikes();
+
+	if (meet.at >= 0 && meet.at-- == 0)
+		stop_here();
 
 	if (now && fault.what == FAULT_ERRNO)
 		return -1;
@@ -320,6 +356,65 @@ the_first_key_survives_crashes(void **state)
 	}
 }
 
+static pid_t
+begin_rekey_when_told(struct lab *lab)
+{
+	struct sealing_result r;
+	struct store s = STORE_INIT;
+	struct diag d = DIAG_INIT;
+	int go[2], told[2];
+	pid_t pid;
+	char c;
+
+	assert_int_equal(pipe(go), 0);
+	assert_int_equal(pipe(told), 0);
+	assert_true((pid = fork()) >= 0);
+	meet.go = go[1];
+	meet.told = pid == 0 ? told[1] : told[0];
+	(void)close(pid == 0 ? go[1] : go[0]);
+	(void)close(pid == 0 ? told[0] : told[1]);
+	if (pid > 0)
+		return pid;
+	if (read(go[0], &c, 1) != 1)
+		_exit(2);
+	meet.tells = true;
+	_exit(sealing_open(&s, lab->state, &lab->key, true, &d) < 0 ||
+		      sealing_rekey(&s, &r, &d) < 0 || r.bad > 0 ?
+		  1 :
+		  0);
+}
+
+/* It has looked for the newest key, and no file shows that it will write. */
+static void
+a_first_login_meanwhile_is_not_lost(void **state)
+{
+	struct lab *lab = *state;
+	struct diag d = DIAG_INIT;
+
+	assert_int_equal(put(&lab->s, B, 12, &d), 0);
+	for (int at = 0; at < 2; at++) {
+		struct store s = STORE_INIT;
+		pid_t pid = begin_rekey_when_told(lab);
+		int status = -1;
+
+		meet.at = at;
+		assert_int_equal(put(&lab->s, A, 11, &d), 0);
+		assert_int_equal(meet.at, -1);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(status, 0);
+		(void)close(meet.go);
+		(void)close(meet.told);
+		assert_int_equal(
+		    sealing_open(&s, lab->state, &lab->key, true, &d), 0);
+		assert_int_equal(s.ring->n, 1);
+		assert_int_equal(get(&s, A, &d), 11);
+		assert_int_equal(get(&s, B, &d), 12);
+		store_close(&s);
+		(void)unlinkat(lab->s.dirfd, A ".grant", 0);
+		(void)unlinkat(lab->s.dirfd, A ".lock", 0);
+	}
+}
+
 /* Systemd's are read, and never written. */
 static void
 a_credential_is_used_as_given(void **state)
@@ -363,6 +458,7 @@ main(void)
 		T(rekey_survives_failures),
 		T(rekey_survives_crashes),
 		T(the_first_key_survives_crashes),
+		T(a_first_login_meanwhile_is_not_lost),
 		T(a_credential_is_used_as_given),
 	};
 
