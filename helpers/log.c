@@ -1,10 +1,14 @@
 #include "log.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #define VALUE_MAX 520
@@ -12,8 +16,56 @@
 /* Set once by log_open(), before anything is logged. */
 static bool to_stderr = true;
 
+/*
+ * Of our own, and not syslog(3)'s, which waits until somebody reads what is
+ * there already.
+ */
+static struct {
+	const char *program;
+	int fd;
+	bool stream; /* as few have it: there a NUL ends each line */
+} to_syslog = { .fd = -1 };
+
+static int64_t lost; /* lines since the last one that was taken */
+
 /* What standard error is: how to write there without waiting. */
 static enum { OUT_UNKNOWN, OUT_FILE, OUT_SOCKET } out;
+
+static int
+connect_to_syslog(int type)
+{
+	static const struct sockaddr_un to = { .sun_family = AF_UNIX,
+		.sun_path = _PATH_LOG };
+	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int why;
+
+	if (fd >= 0 &&
+	    connect(fd, (const struct sockaddr *)&to, sizeof(to)) < 0) {
+		why = errno;
+		(void)close(fd);
+		errno = why;
+		return -1;
+	}
+	return fd;
+}
+
+static bool
+open_syslog(void)
+{
+	to_syslog.fd = connect_to_syslog(SOCK_DGRAM);
+	to_syslog.stream = to_syslog.fd < 0 && errno == EPROTOTYPE;
+	if (to_syslog.stream)
+		to_syslog.fd = connect_to_syslog(SOCK_STREAM);
+	return to_syslog.fd >= 0;
+}
+
+static void
+close_syslog(void)
+{
+	if (to_syslog.fd >= 0)
+		(void)close(to_syslog.fd);
+	to_syslog.fd = -1;
+}
 
 void
 log_open(const char *program, bool stderr_wanted)
@@ -21,8 +73,12 @@ log_open(const char *program, bool stderr_wanted)
 	struct stat st = { 0 };
 
 	to_stderr = stderr_wanted;
+	to_syslog.program = program;
+	lost = 0;
+	close_syslog();
+	/* Early: later there may be no descriptor left. */
 	if (!to_stderr)
-		openlog(program, LOG_PID | LOG_NDELAY, LOG_MAIL);
+		(void)open_syslog();
 	out = OUT_UNKNOWN;
 	if (fstat(STDERR_FILENO, &st) == 0 && S_ISREG(st.st_mode))
 		out = OUT_FILE;
@@ -139,11 +195,11 @@ log_int(struct log_line *l, const char *key, int64_t value)
  * told so, a file needs no telling, and anything else is asked: a pipe that
  * poll() calls writable takes a line of this length whole.
  */
-static void
+static bool
 write_now(const char *line, size_t n)
 {
 	struct pollfd ready = { .fd = STDERR_FILENO, .events = POLLOUT };
-	ssize_t written = 0;
+	ssize_t written = -1;
 
 	_Static_assert(sizeof(((struct log_line *)NULL)->text) <= PIPE_BUF,
 	    "one write, never blocking");
@@ -153,7 +209,81 @@ write_now(const char *line, size_t n)
 	else if (out == OUT_FILE ||
 		 (poll(&ready, 1, 0) > 0 && (ready.revents & POLLOUT) != 0))
 		written = write(STDERR_FILENO, line, n);
-	(void)written; /* there is no other place to say it */
+	return written == (ssize_t)n;
+}
+
+/* What comes before the text, as syslog(3) and RFC 3164 have it. */
+static size_t
+head(char *ret, size_t size, int priority)
+{
+	time_t now = time(NULL);
+	struct tm tm = { 0 };
+	char when[32] = "";
+	int n;
+
+	if (localtime_r(&now, &tm) != NULL)
+		(void)strftime(when, sizeof(when), "%b %e %H:%M:%S ", &tm);
+	n = snprintf(ret, size, "<%d>%s%.32s[%d]: ", LOG_MAIL | priority, when,
+	    to_syslog.program, (int)getpid());
+	return n > 0 ? (size_t)n : 0;
+}
+
+/*
+ * It may have been started after us, or again.  If what it has not read is all
+ * that there may be, neither another connection helps nor waiting.
+ */
+static bool
+send_to_syslog(const struct log_line *l)
+{
+	char line[sizeof(l->text) + 128];
+	size_t n = head(line, sizeof(line) - sizeof(l->text), l->priority);
+	ssize_t sent;
+
+	memcpy(line + n, l->text, l->len + 1);
+	n += l->len;
+	for (int tries = 0; tries < 2; tries++) {
+		if (to_syslog.fd < 0 && !open_syslog())
+			return false;
+		sent = send(to_syslog.fd, line, n + to_syslog.stream,
+		    MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (sent == (ssize_t)n + to_syslog.stream)
+			return true;
+		if (sent < 0 &&
+		    (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM))
+			return false;
+		close_syslog();
+	}
+	return false;
+}
+
+static bool
+send_to_stderr(struct log_line *l)
+{
+	bool written;
+
+	l->text[l->len] = '\n';
+	written = write_now(l->text, l->len + 1);
+	l->text[l->len] = '\0';
+	return written;
+}
+
+static bool
+deliver(struct log_line *l)
+{
+	return to_stderr ? send_to_stderr(l) : send_to_syslog(l);
+}
+
+/* As soon as there is somebody again to hear it. */
+static bool
+tell_lost(void)
+{
+	struct log_line l = log_event(LOG_WARNING, "log-lost");
+
+	log_int(&l, "lines", lost);
+	if (!deliver(&l))
+		return false;
+	lost = 0;
+	return true;
 }
 
 void
@@ -161,12 +291,9 @@ log_send(struct log_line *l)
 {
 	if (l->nothing)
 		return;
-	if (!to_stderr) {
-		syslog(l->priority, "%s", l->text);
-		/* Who has just typed the command is not looking there. */
-		if (l->priority != LOG_CRIT || !isatty(STDERR_FILENO))
-			return;
-	}
-	l->text[l->len] = '\n';
-	write_now(l->text, l->len + 1);
+	if ((lost > 0 && !tell_lost()) || !deliver(l))
+		lost++;
+	/* Who has just typed the command is not looking into the syslog. */
+	if (!to_stderr && l->priority == LOG_CRIT && isatty(STDERR_FILENO))
+		(void)send_to_stderr(l);
 }

@@ -16,8 +16,10 @@
 
 /*
  * stderr_wanted: lines go to standard error instead of syslog; those of
- * LOG_CRIT also do if that is a terminal.  What a full pipe does not take is
- * lost: nobody waits for who reads it.
+ * LOG_CRIT also do if that is a terminal.  Nobody waits for who reads them:
+ * what a full pipe or the syslog's socket does not take is lost, and so is all
+ * while there is none.  event=log-lost, with the number of lines, comes before
+ * the next that is taken.
  */
 void log_open(const char *program, bool stderr_wanted);
 

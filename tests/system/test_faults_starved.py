@@ -2,7 +2,7 @@
 
 Descriptors, memory or the disk are taken away from the running agent while it works for accounts with each kind of secret, and given
 back; its way out is a proxy that quotes. Then its log, all answers and files are searched for the secrets, as above; and the agent
-goes on as if nothing had been."""
+goes on as if nothing had been. Last, nobody reads its log."""
 
 import base64
 import contextlib
@@ -14,9 +14,11 @@ from pathlib import Path
 import pytest
 
 from lab import canary, wire
+from lab.agent import BUILD, client_environment
 from lab.diskfault import FULL_DISK, DiskFault
 from lab.lab import ACCOUNT
 from lab.ledger import times
+from lab.process import Process
 from lab.tlsfault import Proxy, TlsFault, issue
 from lab.wait import until
 from test_faults_secrets import Scene, as_user
@@ -274,3 +276,91 @@ def test_proxy_that_quotes(lab, ledger):
     assert "https_proxy is no URL of a proxy" in agent.text()
     ledger.row("a proxy's URL with a password that is none, as libcurl sees "
                "it", 2 * len(WRONG), "said without the URL")
+
+
+# The log.
+
+# Runs a program that has a directory of ours as /dev, where log leads to our
+# socket.
+WITH_SYSLOG = ["unshare", "--mount", "--propagation", "private", "sh", "-ec", """
+    mount -t tmpfs none "$0"
+    for name in null zero full random urandom; do
+        touch "$0/$name"
+        mount --bind "/dev/$name" "$0/$name"
+    done
+    ln -s "$1" "$0/log"
+    mount --rbind "$0" /dev
+    shift
+    exec "$@" """]
+
+
+class Syslog:
+    def __init__(self, path: Path):
+        path.unlink(missing_ok=True)
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(str(path))
+        path.chmod(0o666)
+
+    def line(self, timeout: float = 20) -> str:
+        self.socket.settimeout(timeout)
+        return self.socket.recv(4096).decode()
+
+    def waiting(self) -> list:
+        """All that nobody has read yet."""
+        found = []
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                found.append(self.line(0))
+        return found
+
+
+def test_syslog_that_nobody_reads(lab, ledger):
+    """Neither before the agent nor after it: syslog(3) would wait."""
+    endpoint = lab.start_fault().endpoint("one")
+    agent = lab.make_agent({ACCOUNT: lab.faulty(endpoint)},
+                           sockets=[lab.socket])
+    agent.do("import", ACCOUNT, agent=False, give=endpoint.refresh_token)
+    path, dev = lab.directory / "syslog", lab.directory / "dev"
+    dev.mkdir()
+    syslog = Syslog(path)
+    agent.process = Process([*WITH_SYSLOG, dev, path, *agent.wrapper,
+                             BUILD / "mailtokend", "-c", agent.conf],
+                            agent.log, env=client_environment())
+    while "event=ready" not in (line := syslog.line()):
+        pass
+    assert re.fullmatch(
+        r"<21>[A-Z][a-z]{2} [ 1-3]\d \d\d:\d\d:\d\d "
+        rf"mailtokend\[{agent.process.pid}\]: event=ready .*", line), line
+
+    def get(number: int):
+        for _ in range(number):
+            assert "token" in wire.ask(lab.socket, op="get", account=ACCOUNT)
+
+    def heard(number: int) -> int:
+        """How many of so many gets' lines were lost, as it says itself."""
+        here = lost = 0
+        while here + lost < number:
+            line = syslog.line()
+            here += "event=token " in line
+            if "event=log-lost " in line:
+                lost += int(re.search(r"lines=(\d+)", line)[1])
+        assert here + lost == number
+        return lost
+    get(1)
+    assert heard(1) == 0
+    tried = times(100, 1000)
+    get(tried)
+    read = sum("event=token " in line for line in syslog.waiting())
+    assert 0 < read < tried
+    get(1)
+    assert heard(tried + 1 - read) > 0
+    # It is started again, and not there for a while.
+    syslog.socket.close()
+    get(1)
+    syslog = Syslog(path)
+    get(1)
+    heard(2)
+    syslog.socket.close()
+    ledger.row("nobody reads the syslog, and its socket is full", tried,
+               "the agent serves on; its next line that is read says how many "
+               "are missing", "lines of the log")
