@@ -303,7 +303,6 @@ refresh_forget_failure(struct refresh *r)
 {
 	if (r->in_flight || r->why.kind == DIAG_OK || r->why.once)
 		return;
-	r->why = (struct diag)DIAG_INIT;
 	r->failures = 0;
 	r->retry_ms = 0;
 }

@@ -102,7 +102,7 @@ void refresh_load(struct refresh *r, struct refresh_token *tok);
 void refresh_redate(struct refresh *r, const struct refresh_token *tok);
 /*
  * What made renewals fail may be gone: the next is due at once, unless only a
- * person may order it.
+ * person may order it.  Until it has ended, the failure is what is known.
  */
 void refresh_forget_failure(struct refresh *r);
 

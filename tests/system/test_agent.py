@@ -1,5 +1,6 @@
 """mailtokend: privileges, configuration, state, its end."""
 
+import json
 import os
 import pwd
 import shutil
@@ -87,6 +88,27 @@ def test_reload_keeps_waiters(served):
     thread.join(20)
     assert results[0].returncode == 0, results[0].stderr
     assert "third@contoso.example" in served.agent.cli("status").stdout
+
+
+def test_reload_heals_no_login(served):
+    """While the old token lasts, `status` would call it well."""
+    endpoint, agent = served.endpoints[ACCOUNT], served.agent
+    until(lambda: endpoint.in_flight == 0, 10, "a quiet endpoint")
+    endpoint.mode = "50076-v2"
+    assert agent.cli("refresh", ACCOUNT).returncode == EX_NOPERM
+    endpoint.delay, before = 1, endpoint.count
+    agent.do("reload")
+    until(lambda: endpoint.count > before, 10, "another try")
+    assert state_of(agent) == "reauth"      # it is under way
+    until(lambda: endpoint.in_flight == 0, 10, "its end")
+    assert state_of(agent) == "reauth"
+    endpoint.mode, endpoint.delay = "rotate", 0
+    agent.do("reload")
+    until(lambda: state_of(agent) == "ok", 10, "a good login")
+
+
+def state_of(agent) -> str:
+    return json.loads(agent.cli("status", "--json", ACCOUNT).stdout)[0]["state"]
 
 
 def test_bad_configuration_is_refused_at_reload(served):

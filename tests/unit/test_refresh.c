@@ -715,6 +715,26 @@ forgives(void **unused)
 	refresh_wipe(&r);
 }
 
+/* Nor is it said to be well before it is, with a token that still works. */
+static void
+forgives_but_does_not_forget(void **unused)
+{
+	MACHINE(r, 0);
+
+	(void)unused;
+	assert_true(refresh_force(&r, T0));
+	end_ok(&r, T0, 1, 3600);
+	assert_true(refresh_tick(&r, T0 + 2000 * S));
+	end_failed(&r, T0 + 2001 * S, DIAG_REAUTH, 0);
+	refresh_forget_failure(&r);
+	assert_int_equal(r.why.kind, DIAG_REAUTH);
+	assert_true(refresh_due_ms(&r, T0 + 2002 * S) <= T0 + 2002 * S);
+	assert_true(refresh_tick(&r, T0 + 2002 * S));
+	end_ok(&r, T0 + 2003 * S, 2, 3600);
+	assert_int_equal(r.why.kind, DIAG_OK);
+	refresh_wipe(&r);
+}
+
 /* A day with a lively server and a minute's tokens: requests are bounded. */
 static void
 no_storm(void **unused)
@@ -767,6 +787,7 @@ main(void)
 		cmocka_unit_test(not_hammered),
 		cmocka_unit_test(unsure_token),
 		cmocka_unit_test(forgives),
+		cmocka_unit_test(forgives_but_does_not_forget),
 		cmocka_unit_test(no_storm),
 	};
 
