@@ -66,6 +66,19 @@ look_at_end(struct survey *s, const struct wire_msg *msg, const char *account)
 	return left > 0 ? WARNING : CRITICAL;
 }
 
+/* It is gone if the agent ends before that is mended. */
+static int
+look_at_disk(struct survey *s, const struct wire_msg *msg, const char *account)
+{
+	int64_t unsaved = 0;
+
+	if (!wire_get_int(msg, "unsaved", &unsaved) || unsaved == 0)
+		return OK;
+	add_line(s, account,
+	    "its newest token could not be saved yet: see the agent's log");
+	return WARNING;
+}
+
 static int
 each(void *arg, const struct wire_msg *msg, struct diag *reterr)
 {
@@ -74,7 +87,7 @@ each(void *arg, const struct wire_msg *msg, struct diag *reterr)
 	const char *text = wire_get(msg, "text");
 	struct survey *s = arg;
 	enum cli_state is = cli_state_parse(state);
-	int end;
+	int found;
 
 	if (wire_get(msg, "more") == NULL)
 		return 0;
@@ -87,9 +100,12 @@ each(void *arg, const struct wire_msg *msg, struct diag *reterr)
 		s->worst = grades[is];
 	if (grades[is] != OK)
 		add_line(s, account, text != NULL ? text : state);
-	end = look_at_end(s, msg, account);
-	if (end > s->worst)
-		s->worst = end;
+	found = look_at_end(s, msg, account);
+	if (found > s->worst)
+		s->worst = found;
+	found = look_at_disk(s, msg, account);
+	if (found > s->worst)
+		s->worst = found;
 	return 0;
 }
 

@@ -74,11 +74,14 @@ def test_the_status_tells_of_it(full):
     words = "could not be saved yet"
     assert words in full.agent.do("status", ACCOUNT)
     assert json.loads(full.agent.do("status", "--json"))[0]["unsaved"] == 1
+    warned = full.agent.cli("status", "--nagios")
+    assert warned.returncode == 1 and words in warned.stdout
     full.clock.run(TIMES)
     until(lambda: saved(full), AGAIN_S, "a saved grant")
     full.clock.run(1)
     assert words not in full.agent.do("status", ACCOUNT)
     assert json.loads(full.agent.do("status", "--json"))[0]["unsaved"] == 0
+    assert words not in full.agent.do("status", "--nagios")
 
 
 def test_it_is_tried_a_last_time_at_the_end(full):
