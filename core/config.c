@@ -55,7 +55,7 @@ load_text(const char *path, struct buf *b, struct diag *reterr)
 	if (fd < 0 && access(path, F_OK) < 0 && errno == ENOENT)
 		return diag_set(reterr, DIAG_CONFIG,
 		    "%s: there is no such file; make it with: mailtoken add "
-		    "ACCOUNT",
+		    "ACCOUNT, or bring it back with: mailtoken restore FILE",
 		    path);
 	if (fd < 0)
 		return -1;

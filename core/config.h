@@ -30,7 +30,8 @@
 #define CONFIG_MAX_BYTES	(64 << 20)
 /* How a file becomes readable for the agent and for nobody else. */
 #define CONFIG_ACCESS_CURE	\
-	"let it belong to root and the agent's group, mode 0640"
+	"run this as root, or, if it is the agent that cannot, let it belong to " \
+	"root and the agent's group, mode 0640"
 
 /*
  * Reads the file.  Returns a config with one reference, or NULL after at

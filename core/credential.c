@@ -75,7 +75,7 @@ sign_with_certificate(struct credential *c, const struct account *a,
 	if (key == NULL)
 		return -1;
 	if (assertion_cert_matches(cert, key, reterr) < 0)
-		return diag_wrap(reterr, "%s", a->client_certificate);
+		return -1;
 	return assertion_client(key, cert, a->assertion_alg, a->client_id,
 	    audience, now_s, &c->assertion, reterr);
 }
