@@ -168,6 +168,8 @@ $(UNIT): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libcore.a
 $(BUILD)/tests/unit/test_store: TESTLINK = -Wl,--wrap=openat,--wrap=write,--wrap=fsync,--wrap=renameat,--wrap=fstatfs
 $(BUILD)/tests/unit/test_rekey: TESTLINK = -Wl,--wrap=openat,--wrap=write,--wrap=fsync,--wrap=flock,--wrap=renameat,--wrap=renameat2
 $(BUILD)/tests/unit/test_renew: TESTLINK = -Wl,--wrap=renameat,--wrap=posix_fallocate
+# Certificates that are counted.
+$(BUILD)/tests/unit/test_expiry: TESTLINK = -Wl,--wrap=credential_expires_at
 # A syslog of our own.
 $(BUILD)/tests/unit/test_log: TESTLINK = -Wl,--wrap=connect
 # A kernel without pidfds.

@@ -126,8 +126,8 @@ add_new(struct accounts *a, struct config *c)
 	return ok;
 }
 
-bool
-accounts_apply(struct accounts *a, struct config *c)
+static bool
+apply(struct accounts *a, struct config *c)
 {
 	struct live *l, *next;
 
@@ -154,6 +154,19 @@ accounts_apply(struct accounts *a, struct config *c)
 	config_unref(&a->config);
 	a->config = config_ref(c);
 	return true;
+}
+
+bool
+accounts_apply(struct accounts *a, struct config *c)
+{
+	struct expiry_files files = { NULL };
+	bool ok;
+
+	a->pool.files = &files;
+	ok = apply(a, c);
+	a->pool.files = NULL;
+	expiry_files_wipe(&files);
+	return ok;
 }
 
 void

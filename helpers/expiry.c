@@ -1,6 +1,12 @@
 #include "expiry.h"
 
 #include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HASH_NONFATAL_OOM	     1
+#define HASH_FUNCTION(s, len, hashv) HASH_OAT(s, len, hashv)
+#include <uthash.h>
 
 #include "credential.h"
 #include "log.h"
@@ -18,13 +24,74 @@ expiry_what(const struct account *a)
 							  NULL;
 }
 
-void
-expiry_look(struct expiry *e, const struct account *a)
-{
-	int64_t at = credential_expires_at(a);
+struct expiry_file {
+	UT_hash_handle hh;
+	int64_t at;
+	char path[];
+};
 
+void
+expiry_files_wipe(struct expiry_files *files)
+{
+	struct expiry_file *f = files->by_path, *next;
+
+	HASH_CLEAR(hh, files->by_path);
+	for (; f != NULL; f = next) {
+		next = f->hh.next;
+		free(f);
+	}
+}
+
+/* Without memory it is read again for the next account. */
+static void
+keep(struct expiry_files *files, const char *path, int64_t at)
+{
+	size_t n = strlen(path);
+	struct expiry_file *f = calloc(1, sizeof(*f) + n + 1);
+
+	if (f == NULL)
+		return;
+	memcpy(f->path, path, n);
+	f->at = at;
+	HASH_ADD_KEYPTR(hh, files->by_path, f->path, n, f);
+	if (f->hh.tbl == NULL)
+		free(f);
+}
+
+/* The same path is the same file: they are looked at within a moment. */
+static bool
+find_end(const struct account *a, struct expiry_files *files, int64_t *ret)
+{
+	const char *path = a->client_certificate;
+	struct expiry_file *f = NULL;
+
+	if (path == NULL || files == NULL) {
+		*ret = credential_expires_at(a);
+		return true;
+	}
+	HASH_FIND(hh, files->by_path, path, strlen(path), f);
+	if (f != NULL) {
+		*ret = f->at;
+		return true;
+	}
+	if (HASH_COUNT(files->by_path) >= EXPIRY_FILES_MAX)
+		return false;
+	*ret = credential_expires_at(a);
+	keep(files, path, *ret);
+	return true;
+}
+
+bool
+expiry_look(
+    struct expiry *e, const struct account *a, struct expiry_files *files)
+{
+	int64_t at = 0;
+
+	if (!find_end(a, files, &at))
+		return false;
 	if (at != e->at)
 		*e = (struct expiry){ .at = at };
+	return true;
 }
 
 static unsigned

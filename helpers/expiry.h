@@ -20,8 +20,23 @@ struct expiry {
 /* "certificate" or "client_secret"; NULL if the account has neither. */
 const char *expiry_what(const struct account *a);
 
-/* Looks at it anew: reads the certificate's file. */
-void expiry_look(struct expiry *e, const struct account *a);
+/*
+ * What certificates' files have said, for as long as many accounts are looked
+ * at together.  All zero is nothing yet.
+ */
+#define EXPIRY_FILES_MAX 16 /* that are read, each for a millisecond or so */
+struct expiry_file;
+struct expiry_files {
+	struct expiry_file *by_path;
+};
+void expiry_files_wipe(struct expiry_files *files);
+
+/*
+ * Looks at it anew: reads the certificate's file, unless it is among files,
+ * which may be NULL.  False, and *e is as it was: these were enough for now.
+ */
+bool expiry_look(
+    struct expiry *e, const struct account *a, struct expiry_files *files);
 /*
  * event=expires, once for each of 30, 7, 1 and 0 days that are left: then
  * true, and *ret (CONFIG) is the same in a sentence.

@@ -11,6 +11,7 @@
 #include "pace.h"
 
 #define SAVE_AGAIN_MS 30000	    /* after a grant could not be written */
+#define LOOK_EVERY_MS 20	    /* at certificates, if there are many */
 #define TIMER_MAX_MS  (3600 * 1000) /* libevent's clock may drift */
 
 static void arm(struct live *l);
@@ -82,12 +83,27 @@ forget_gone(struct live *l)
 	live_free(l);
 }
 
-/* A certificate may have been replaced, or a secret's date corrected. */
+/*
+ * A certificate may have been replaced, or a secret's date corrected.  Clients
+ * wait while files are read: of many, most are read one by one later.
+ */
 static void
 look_at_expiry(struct live *l)
 {
-	expiry_look(&l->expiry, l->account);
-	announce_expiry(l);
+	struct live_pool *p = l->pool;
+	int64_t now = clock_now_ms();
+
+	if (expiry_look(&l->expiry, l->account, p->files)) {
+		l->look_ms = 0;
+		announce_expiry(l);
+		return;
+	}
+	/* No reload puts off what one before it has planned. */
+	if (l->look_ms != 0)
+		return;
+	if (p->look_ms < now)
+		p->look_ms = now;
+	l->look_ms = p->look_ms += LOOK_EVERY_MS;
 }
 
 static void
@@ -193,7 +209,10 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	}
 	if (l->pool->quiet)
 		return;
-	announce_expiry(l);
+	if (l->look_ms != 0 && now >= l->look_ms)
+		look_at_expiry(l);
+	else
+		announce_expiry(l);
 	if (l->unsaved && now >= l->save_ms) {
 		l->save_ms = now + SAVE_AGAIN_MS;
 		if (l->renewal == NULL)
@@ -218,6 +237,8 @@ arm(struct live *l)
 		due = l->not_before_ms;
 	if (l->unsaved && due > l->save_ms)
 		due = l->save_ms;
+	if (l->look_ms != 0 && due > l->look_ms)
+		due = l->look_ms;
 	if (l->turn_ms != 0)
 		due = l->turn_ms;
 	if (due > now + TIMER_MAX_MS)

@@ -30,6 +30,8 @@ struct live_pool {
 	struct metrics metrics;
 	struct live *gone; /* retired, waiting for their renewal's end */
 	struct shared_gate *gates;
+	struct expiry_files *files; /* while all are looked at; else NULL */
+	int64_t look_ms; /* the last time that is planned for such a look */
 	size_t in_flight;  /* renewals whose answer is still to come */
 	bool quiet;	   /* no renewals ahead of time any more */
 };
@@ -54,6 +56,7 @@ struct live {
 	struct account_metrics metrics;
 	int64_t began_ms; /* the renewal */
 	struct expiry expiry;  /* of what the application shows */
+	int64_t look_ms;       /* when to look at that again; 0: no more */
 	struct renewal *renewal;
 	struct doubt *doubts; /* NULL: none yet */
 	struct event *timer;

@@ -13,7 +13,7 @@ import time
 import pexpect
 import pytest
 
-from lab import wire
+from lab import tenant, wire
 from lab.agent import (BUILD, EX_CONFIG, EX_NOPERM, EX_TEMPFAIL, USER,
                        client_environment)
 from lab.diskfault import FULL_DISK, DiskFault
@@ -319,6 +319,42 @@ def shared_agent(shared_lab):
     agent = shared_lab.make_agent(
         {ACCOUNT: shared_lab.faulty(shared_lab.fault.endpoint("one"))})
     return agent.start()
+
+
+def test_certificates_of_many_accounts(lab):
+    """More than are read at once, each with a file of its own: when each of
+    them ends is known soon, also after all have been replaced."""
+    names = [f"box{i}@contoso.example" for i in range(40)]
+    ends, contents = [], []
+    for days in 60, 90:
+        cert, key = tenant.certificate(lab.directory, f"days{days}", days)
+        contents.append(cert.read_text() + key.read_text())
+        ends.append(days * 86400)
+    endpoint = lab.start_fault().endpoint("one")
+    agent = lab.make_agent({})
+    for i, name in enumerate(names):
+        path = agent.secret(f"own{i}.pem", contents[0]).removeprefix("file:")
+        agent.accounts[name] = lab.faulty(
+            endpoint, grant="client_credentials", client_certificate=path)
+    agent.write()
+    agent.start()
+
+    def status() -> list:
+        return json.loads(agent.do("status", "--json"))
+
+    def known(life_s: int) -> bool:
+        """Made a few minutes ago, or less."""
+        return all(-3600 < account["credential_expires_at"] - time.time()
+                   - life_s < 60 for account in status())
+    until(lambda: all(account["state"] == "ok" for account in status()), 60,
+          "tokens")
+    until(lambda: known(ends[0]), 30, "the end of each")
+    for i in range(len(names)):
+        agent.secret(f"own{i}.pem", contents[1])
+    count = endpoint.count
+    agent.do("reload")
+    until(lambda: known(ends[1]), 30, "the new end of each")
+    assert endpoint.count == count
 
 
 def test_connection_limits(lab):

@@ -71,7 +71,7 @@ says_it_once(void **state)
 	char text[2048];
 
 	(void)state;
-	expiry_look(&e, &a);
+	(void)expiry_look(&e, &a, NULL);
 	for (size_t i = 0; i < N(table); i++) {
 		unsigned n =
 		    lines_of(&e, &a, END - table[i].left, text, sizeof(text));
@@ -82,15 +82,15 @@ says_it_once(void **state)
 			    strstr(text, "event=expires account=relay "
 					 "what=client_secret ") == NULL)))
 			fail_msg("%lld: %s", (long long)table[i].left, text);
-		expiry_look(&e, &a);
+		(void)expiry_look(&e, &a, NULL);
 	}
 	/* A new one, that ends soon, too. */
 	a.client_secret_expires_at += 20 * DAY;
-	expiry_look(&e, &a);
+	(void)expiry_look(&e, &a, NULL);
 	assert_int_equal(lines_of(&e, &a, END, text, sizeof(text)), 1);
 	/* At a start, it is one line, not one for each that was missed. */
 	e = (struct expiry){ 0, 0 };
-	expiry_look(&e, &a);
+	(void)expiry_look(&e, &a, NULL);
 	assert_int_equal(
 	    lines_of(&e, &a, END + 15 * DAY, text, sizeof(text)), 1);
 	assert_non_null(strstr(text, "days=5 "));
@@ -105,13 +105,90 @@ knows_what_ends(void **state)
 
 	(void)state;
 	assert_null(expiry_what(&a));
-	expiry_look(&e, &a);
+	(void)expiry_look(&e, &a, NULL);
 	assert_int_equal(e.at, 0);
 	assert_int_equal(lines_of(&e, &a, END, text, sizeof(text)), 0);
 	a.client_certificate = (char *)(uintptr_t) "/nowhere/cert.pem";
 	assert_string_equal(expiry_what(&a), "certificate");
-	expiry_look(&e, &a);
+	(void)expiry_look(&e, &a, NULL);
 	assert_int_equal(e.at, 0);
+}
+
+/* Each file's end is its number, times a day; how often they were read. */
+static unsigned reads;
+
+int64_t __real_credential_expires_at(const struct account *a);
+int64_t __wrap_credential_expires_at(const struct account *a);
+
+int64_t
+__wrap_credential_expires_at(const struct account *a)
+{
+	int number;
+
+	if (a->client_certificate == NULL ||
+	    sscanf(a->client_certificate, "/certs/%d.pem", &number) != 1)
+		return __real_credential_expires_at(a);
+	reads++;
+	return number * (int64_t)DAY;
+}
+
+static bool
+look(struct expiry *e, int number, struct expiry_files *files)
+{
+	char path[64];
+	struct account a = { .name = (char *)(uintptr_t) "relay",
+		.client_certificate = path };
+
+	(void)snprintf(path, sizeof(path), "/certs/%d.pem", number);
+	return expiry_look(e, &a, files);
+}
+
+static void
+a_file_of_many_accounts_is_read_once(void **state)
+{
+	struct expiry_files files = { NULL };
+	struct expiry e = { 0, 0 };
+
+	(void)state;
+	reads = 0;
+	for (int i = 0; i < 5000; i++) {
+		assert_true(look(&e, 1 + i % 3, &files));
+		assert_int_equal(e.at, (1 + i % 3) * DAY);
+	}
+	assert_int_equal(reads, 3);
+	/* Later it may be another one. */
+	expiry_files_wipe(&files);
+	expiry_files_wipe(&files);
+	assert_true(look(&e, 1, &files));
+	assert_int_equal(reads, 4);
+	assert_true(look(&e, 1, NULL));
+	assert_int_equal(reads, 5);
+	expiry_files_wipe(&files);
+}
+
+static void
+some_of_many_files_are_read_later(void **state)
+{
+	struct expiry_files files = { NULL };
+	struct expiry e = { .at = 7, .said = 2 };
+	struct account a = { .name = (char *)(uintptr_t) "relay",
+		.client_secret.kind = SECRET_REF_FILE,
+		.client_secret_expires_at = END };
+
+	(void)state;
+	reads = 0;
+	for (int i = 1; i <= EXPIRY_FILES_MAX; i++)
+		assert_true(look(&e, i, &files));
+	e = (struct expiry){ .at = 7, .said = 2 };
+	for (int i = 0; i < 100; i++)
+		assert_false(look(&e, 1000 + i, &files));
+	assert_true(e.at == 7 && e.said == 2);
+	assert_int_equal(reads, EXPIRY_FILES_MAX);
+	/* What is not read from a file costs nothing. */
+	assert_true(look(&e, 1, &files));
+	assert_true(expiry_look(&e, &a, &files));
+	assert_int_equal(e.at, END);
+	expiry_files_wipe(&files);
 }
 
 int
@@ -120,6 +197,8 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(says_it_once),
 		cmocka_unit_test(knows_what_ends),
+		cmocka_unit_test(a_file_of_many_accounts_is_read_once),
+		cmocka_unit_test(some_of_many_files_are_read_later),
 	};
 
 	log_open("test", true);
