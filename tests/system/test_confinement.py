@@ -3,6 +3,7 @@
 Kernels with neither are common where tests run: what is compiled here is
 loaded nowhere."""
 
+import functools
 import re
 import shutil
 import subprocess
@@ -47,6 +48,12 @@ def apparmor(root):
     return made
 
 
+@pytest.fixture(scope="module")
+def compiled(apparmor):
+    """A profile's rules(), by its name."""
+    return functools.cache(lambda name: rules(apparmor, apparmor / name))
+
+
 def parse(base: Path, profile: Path, *options) -> str:
     """Compiles a profile and loads it nowhere, as on a kernel that has all
     that AppArmor's own programs know."""
@@ -63,6 +70,67 @@ def test_apparmor_profile(apparmor, name):
     program = "/" + name.replace(".", "/")
     assert name.split(".")[-1] in parse(apparmor, profile, "-N").splitlines()
     assert f"{program} mr," in profile.read_text()
+
+
+def rules(base: Path, profile: Path) -> list:
+    """(expression, permissions of the file's owner, of others), as compiled."""
+    found = []
+    for regex, bits in re.findall(r"(?m)^rule: (\S+)  ->  .* \((0x\w+)/",
+                                  parse(base, profile, "-D", "rule-exprs")):
+        found.append((re.compile(regex), int(bits, 16) & 0x3fff,
+                      int(bits, 16) >> 14))
+    assert len(found) > 50
+    return found
+
+
+def may(compiled: list, path: str, owner: bool) -> set:
+    bits = 0
+    for regex, owners, others in compiled:
+        if regex.fullmatch(path):
+            bits |= owners if owner else others
+    return {letter for letter, bit in zip("wrk", (2, 4, 32)) if bits & bit}
+
+
+@pytest.mark.parametrize("name, path, others, owners", [
+    # The state: root looks at it, before it becomes the agent's user, and may
+    # have to make the first key, for which it locks the directory.
+    ("usr.sbin.mailtokend", "/var/lib/mailtoken/", "rwk", "rwk"),
+    ("usr.sbin.mailtokend", "/var/lib/mailtoken/a@contoso.example.grant", "r",
+     "rwk"),
+    ("usr.sbin.mailtokend", "/var/lib/mailtoken/a@contoso.example.lock", "",
+     "rwk"),
+    ("usr.sbin.mailtokend", "/etc/mailtoken/.seal.key.new", "r", "rw"),
+    ("usr.sbin.mailtokend", "/etc/mailtoken/mailtoken.conf", "r", "r"),
+    ("usr.sbin.mailtokend", "/run/mailtoken/agent.sock.1234", "rw", "rw"),
+    ("usr.sbin.mailtokend", "/home/anna/.local/state/mailtoken/", "", "rwk"),
+    ("usr.sbin.mailtokend", "/etc/shadow", "", ""),
+    ("usr.bin.mailtoken", "/var/lib/mailtoken/", "rwk", "rwk"),
+    # rekey --first of the unit, with seal_key = credential:
+    ("usr.bin.mailtoken", "/run/credentials/mailtokend.service/seal.key", "r",
+     "r"),
+    ("usr.bin.mailtoken", "/run/credentials/other.service/key", "", ""),
+    # docs/monitoring.md; how cli_file_write() calls the new one
+    ("usr.bin.mailtoken", "/var/lib/prometheus/node-exporter/", "r", "r"),
+    ("usr.bin.mailtoken", "/var/lib/prometheus/node-exporter/mailtoken.prom",
+     "rwk", "rwk"),
+    ("usr.bin.mailtoken",
+     "/var/lib/prometheus/node-exporter/.mailtoken.prom.new", "rwk", "rwk"),
+    # login --browser: whose program has come
+    ("usr.bin.mailtoken", "/proc/1234/net/tcp", "r", "r"),
+    ("usr.bin.mailtoken", "/proc/1234/net/tcp6", "r", "r"),
+    ("usr.bin.mailtoken", "/proc/1234/mem", "", ""),
+])
+def test_apparmor_paths(compiled, name, path, others, owners):
+    """What somebody else's file may be used for, and one's own."""
+    assert (may(compiled(name), path, False), may(compiled(name), path, True)
+            ) == (set(others), set(owners))
+
+
+def test_apparmor_knows_where_metrics_go(compiled):
+    """Of docs/monitoring.md."""
+    page = (ROOT / "docs/monitoring.md").read_text()
+    path, = re.findall(r"mailtoken metrics --output (\S+)", page)
+    assert {"r", "w"} <= may(compiled("usr.bin.mailtoken"), path, False)
 
 
 def test_apparmor_refuses_what_is_wrong(apparmor, tmp_path):
@@ -153,17 +221,26 @@ def test_selinux_who_may_connect(selinux):
         r"allow (\w+) mailtokend_t:unix_stream_socket connectto", text))
     assert {"postfix_smtp_t", "postfix_master_t", "dovecot_t",
             "dovecot_auth_t", "userdomain"} <= may
-    for kept in "mailtokend_state_t", "mailtokend_etc_t":
+    for kept in "mailtokend_state_t", "mailtokend_etc_t", "mailtokend_key_t":
         touch = " ".join(re.findall(rf"allow ([^:;]+) {kept}:file", text))
         assert set(re.findall(r"\w+", touch)) == {
             "mailtokend_t", "init_t", "initrc_t"}, kept
+    # The agent makes the key, and changes nothing of what stands beside it.
+    for kind, makes in ("mailtokend_key_t", True), ("mailtokend_etc_t", False):
+        can = " ".join(re.findall(
+            rf"allow mailtokend_t {kind}:file ([^;]+);", text))
+        assert "read" in can
+        assert any(word in can for word in ("create", "write", "unlink")) == (
+            makes), kind
 
 
 @pytest.mark.parametrize("path, context", [
     ("/usr/sbin/mailtokend", "mailtokend_exec_t"),
     ("/usr/local/sbin/mailtokend", "mailtokend_exec_t"),
     ("/etc/mailtoken/mailtoken.conf", "mailtokend_etc_t"),
-    ("/etc/mailtoken/seal.key", "mailtokend_etc_t"),
+    ("/etc/mailtoken/seal.key", "mailtokend_key_t"),
+    ("/etc/mailtoken/.seal.key.new", "mailtokend_key_t"),
+    ("/etc/mailtoken/seal.key.old", "mailtokend_etc_t"),
     ("/var/lib/mailtoken/relay@contoso.example.grant", "mailtokend_state_t"),
     ("/run/mailtoken/agent.sock", "mailtokend_runtime_t"),
     ("/var/spool/postfix/run/mailtoken/agent.sock", "mailtokend_runtime_t"),

@@ -349,6 +349,31 @@ def test_unit_lifts_the_limit():
     assert "\nLimitMEMLOCK=infinity\n" in unit.read_text()
 
 
+# A root who has what the policies give, and no more.
+
+@pytest.mark.parametrize("policy, rule", [
+    ("apparmor/usr.sbin.mailtokend", r"(?m)^  capability (\w+),$"),
+    ("selinux/mailtoken.te",
+     r"allow mailtokend_t self:capability \{ ([\w ]+) \};")])
+def test_capabilities_of_the_policies_are_enough(lab, policy, rule):
+    """To make the key, and where there is one, in directories that are the
+    agent's user's already."""
+    text = (PAGE.parents[1] / policy).read_text()
+    given = " ".join(re.findall(rule, text)).split()
+    assert "chown" in given and "sys_admin" not in given
+    name = Path(policy).stem
+    agent = lab.make_agent({}, name, [lab.directory / f"{name}.d" / "sock"])
+    agent.wrapper = ["setpriv", "--bounding-set",
+                     ",".join(["-all"] + [f"+{cap}" for cap in given])]
+    for _ in range(2):
+        agent.start()
+        has = status(agent.process.pid)
+        assert {has[key] for key in ("CapPrm", "CapEff", "CapBnd")} == {
+            "0" * 16}
+        assert agent.seal_key.owner() == "root"
+        agent.stop()
+
+
 # Files and sockets.
 
 def test_modes_and_owners(world):
