@@ -86,12 +86,17 @@ int
 config_read_secret(const struct account *a, const struct secret_ref *ref,
     struct secret *ret, struct diag *reterr)
 {
-	const struct config *c = a->config;
-
-	if (secret_ref_read(ref, c->user, ret, reterr) == 0)
+	if (secret_ref_read(ref, a->config->user, ret, reterr) == 0)
 		return 0;
-	if (reterr->kind == DIAG_NOMEM)
+	return config_wrap_secret(a, ref, reterr);
+}
+
+int
+config_wrap_secret(
+    const struct account *a, const struct secret_ref *ref, struct diag *d)
+{
+	if (d->kind == DIAG_NOMEM)
 		return -1;
 	return diag_wrap(
-	    reterr, "%s:%u: account %s", c->path, ref->line, a->name);
+	    d, "%s:%u: account %s", a->config->path, ref->line, a->name);
 }

@@ -50,5 +50,8 @@ struct config *config_parse(const char *text, size_t len, const char *path,
  */
 int config_read_secret(const struct account *a, const struct secret_ref *ref,
 	struct secret *ret, struct diag *reterr);
+/* Puts the same in front of what went wrong with ref.  Returns -1. */
+int config_wrap_secret(const struct account *a, const struct secret_ref *ref,
+	struct diag *d);
 
 #endif

@@ -22,7 +22,8 @@
  *
  * Every state waits for exactly one event: the timer, command's done() or
  * http's.  SECRET is passed through unless the secret comes from a command,
- * DISCOVER unless only the issuer is known.
+ * DISCOVER unless only the issuer is known.  renew_stop() ends it anywhere
+ * before ASK.
  */
 struct renewal {
 	const struct renew_env *env;
@@ -31,12 +32,11 @@ struct renewal {
 	renew_done *done;
 	void *arg;
 	int64_t min_life_s;
-	bool force;
-	bool have_known;
+	bool force, have_known, stopping;
 	struct grant known;
 	struct grant grant;  /* what the request is made from */
 	int64_t newest;	     /* generation seen: the next is above */
-	struct event *timer; /* LOCK */
+	struct event *timer; /* LOCK; and to stop */
 	int64_t waited_ms;
 	struct store_lock lock;
 	struct command *command;       /* SECRET */
@@ -187,11 +187,27 @@ on_tokens(void *arg, const struct http_answer *a, const struct diag *why)
 	finish_renewed(r);
 }
 
+/* If it is to, and may. */
+static bool
+stops(struct renewal *r)
+{
+	struct diag d = DIAG_INIT;
+
+	if (!r->stopping)
+		return false;
+	(void)diag_set(&d, DIAG_RETRY, "mailtokend is stopping");
+	if (!renew_has_asked(r))
+		finish(r, NULL, NULL, &d);
+	return true;
+}
+
 static void
 send_request(struct renewal *r)
 {
 	struct diag d = DIAG_INIT;
 
+	if (stops(r))
+		return;
 	r->call =
 	    token_request_send(&r->request, r->env->http, on_tokens, r, &d);
 	if (r->call == NULL)
@@ -245,18 +261,6 @@ discover(struct renewal *r)
 		finish(r, NULL, NULL, &d);
 }
 
-/* Says where in the configuration, as config_read_secret() does. */
-static int
-wrap_secret(const struct renewal *r, struct diag *d)
-{
-	const struct account *a = r->account;
-
-	if (d->kind == DIAG_NOMEM)
-		return -1;
-	return diag_wrap(d, "%s:%u: account %s", a->config->path,
-	    credential_secret(a)->line, a->name);
-}
-
 static void
 on_secret(void *arg, const struct secret *output, const struct diag *why)
 {
@@ -272,7 +276,7 @@ on_secret(void *arg, const struct secret *output, const struct diag *why)
 		discover(r);
 		return;
 	}
-	(void)wrap_secret(r, &d);
+	(void)config_wrap_secret(r->account, credential_secret(r->account), &d);
 	finish(r, NULL, NULL, &d);
 }
 
@@ -288,7 +292,7 @@ get_secret(struct renewal *r)
 		    COMMAND_TIMEOUT_MS, on_secret, r, &d);
 		if (r->command != NULL)
 			return;
-		(void)wrap_secret(r, &d);
+		(void)config_wrap_secret(r->account, ref, &d);
 	} else if (ref == NULL ||
 		   config_read_secret(r->account, ref, &r->secret, &d) == 0) {
 		discover(r);
@@ -417,6 +421,8 @@ try_lock(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	if (stops(r))
+		return;
 	if (store_lock(r->env->store, r->account->name, &r->lock, &d) == 0) {
 		on_lock(r);
 		return;
@@ -461,6 +467,20 @@ renew_start(const struct renew_env *env, const struct account *account,
 		return NULL;
 	}
 	return r;
+}
+
+void
+renew_stop(struct renewal *r)
+{
+	r->stopping = true;
+	event_active(r->timer, EV_TIMEOUT, 0);
+}
+
+bool
+renew_has_asked(const struct renewal *r)
+{
+	/* There is no request of ours yet while the issuer is asked. */
+	return r->call != NULL && r->request.account != NULL;
 }
 
 void

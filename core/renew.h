@@ -63,6 +63,14 @@ struct renewal *renew_start(const struct renew_env *env,
 	int64_t min_life_s, bool force, renew_done *done, void *arg,
 	struct diag *reterr);
 /*
+ * The process is to end: a renewal that has not asked the token endpoint does
+ * not ask it any more, and done() is called with RETRY, from the loop.  Of one
+ * that has, the answer is waited for.
+ */
+void renew_stop(struct renewal *r);
+/* The token endpoint was asked: its answer may have a new refresh token. */
+bool renew_has_asked(const struct renewal *r);
+/*
  * Gives up without done().  Sets *r to NULL; NULL is fine.  Dangerous after
  * the request is out, since a rotated refresh token is lost with the answer:
  * for the end of the process only, after its grace time.

@@ -169,11 +169,32 @@ accounts_apply(struct accounts *a, struct config *c)
 	return ok;
 }
 
+static void
+stop_each(struct accounts *a, bool all)
+{
+	struct live *l, *next;
+
+	HASH_ITER(hh, a->by_name, l, next)
+	{
+		live_stop(l, all);
+	}
+	for (l = a->pool.gone; l != NULL; l = l->next_gone)
+		live_stop(l, all);
+}
+
 void
 accounts_quiesce(struct accounts *a)
 {
 	a->pool.quiet = true;
 	notify_program(a->pool.notify, NULL);
+	stop_each(a, false);
+}
+
+void
+accounts_stop(struct accounts *a)
+{
+	a->pool.stopping = true;
+	stop_each(a, true);
 }
 
 size_t

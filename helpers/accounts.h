@@ -27,10 +27,13 @@ void accounts_free(struct accounts **a);
 bool accounts_apply(struct accounts *a, struct config *c);
 
 /*
- * No renewal is started ahead of time any more, and nobody is told of anything
- * (the agent is leaving).
+ * The agent is leaving.  No renewal is started ahead of time any more, those
+ * that nobody waits for end unless their provider has been asked, and nobody
+ * is told of anything.
  */
 void accounts_quiesce(struct accounts *a);
+/* And from now on no provider is asked at all. */
+void accounts_stop(struct accounts *a);
 /* Renewals whose answer is still to come. */
 size_t accounts_in_flight(const struct accounts *a);
 /* Some account's state could not be written yet: it is in memory only. */

@@ -69,6 +69,64 @@ announce_nothing(struct live *l, enum diag_kind kind)
 	l->notified = (struct notified){ kind, clock_now_ms() };
 }
 
+/* May a refresh token be dead after its use? */
+static bool
+spends(const struct account *a)
+{
+	const struct provider_info *info = provider_info(a->provider);
+
+	return a->grant == GRANT_REFRESH_TOKEN &&
+	       (info == NULL || !info->keeps_used);
+}
+
+static bool
+loses_login(const struct live *l, const struct grant *disk)
+{
+	const struct secret *here = &l->grant.refresh_token;
+
+	return l->account->grant == GRANT_REFRESH_TOKEN &&
+	       !secret_empty(here) &&
+	       !secret_same(here, &disk->refresh_token) &&
+	       (spends(l->account) || secret_empty(&disk->refresh_token));
+}
+
+void
+announce_lost(
+    const struct live *l, const struct grant *disk, const struct diag *why)
+{
+	struct diag d = DIAG_INIT;
+
+	if (!loses_login(l, disk)) {
+		(void)diag_set(&d, DIAG_RETRY,
+		    "the last token could not be saved, and another one will "
+		    "be asked for: %s",
+		    why->text);
+		say(l, LOG_WARNING, "token-lost", DIAG_OK, d.text);
+		return;
+	}
+	/* The remedy must be in it, however long the reason is. */
+	(void)diag_set(&d, DIAG_REAUTH,
+	    "the last refresh token could not be saved (%.250s), and the one "
+	    "before may be good no more: run mailtoken login %s",
+	    why->text, l->account->name);
+	say(l, LOG_ERR, "login-lost", DIAG_OK, d.text);
+}
+
+void
+announce_cut_off(const struct live *l)
+{
+	struct diag d = DIAG_INIT;
+
+	if (!spends(l->account))
+		return;
+	(void)diag_set(&d, DIAG_REAUTH,
+	    "the agent ends before the provider has answered, and the refresh "
+	    "token that it was given may be good no more: if the next renewal "
+	    "fails, run mailtoken login %s",
+	    l->account->name);
+	say(l, LOG_ERR, "renewal-cut-off", DIAG_OK, d.text);
+}
+
 void
 announce_expiry(struct live *l)
 {

@@ -8,21 +8,20 @@
 #include "lookup.h"
 #include "session.h"
 
-#define PATIENCE_S 30 /* for what is pending */
-#define OPEN_S	   10 /* while that is renewals, clients are served */
+#define ASK_S	   10  /* for renewals that somebody waits for, to ask */
+#define PATIENCE_S 140 /* in all: ASK_S, the longest http_timeout, and more */
 #define TURN_MS	   50
 
 /*
- * A renewal must end, since its answer may carry a new login, and that takes
- * longer than clients wait who have come to systemd's socket: till then they
- * are served.
+ * A provider that was asked must answer, since that may bring a new login, and
+ * it may take longer than clients wait who have come to systemd's socket: till
+ * then they are served.
  */
 static void
 close_if_idle(struct leaving *l)
 {
 	if (!l->server->leaving || l->closed ||
-	    (accounts_in_flight(l->server->accounts) > 0 &&
-		l->turns * TURN_MS < OPEN_S * 1000))
+	    accounts_in_flight(l->server->accounts) > 0)
 		return;
 	acceptor_stop(l->acceptor);
 	lookup_leave(l->server);
@@ -46,7 +45,10 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (++l->turns * TURN_MS > PATIENCE_S * 1000)
+	l->turns++;
+	if (l->turns == ASK_S * 1000 / TURN_MS)
+		accounts_stop(l->server->accounts);
+	if (l->turns > PATIENCE_S * 1000 / TURN_MS)
 		(void)event_base_loopexit(l->server->base, NULL);
 	close_if_idle(l);
 	go_if_done(l);

@@ -9,6 +9,7 @@
 #include "lease.h"
 #include "log.h"
 #include "pace.h"
+#include "unsaved.h"
 
 #define SAVE_AGAIN_MS 30000	    /* after a grant could not be written */
 #define LOOK_EVERY_MS 20	    /* at certificates, if there are many */
@@ -16,7 +17,6 @@
 
 static void arm(struct live *l);
 static void begin(struct live *l, bool force);
-static void save_again(struct live *l);
 
 void
 live_free(struct live *l)
@@ -25,9 +25,11 @@ live_free(struct live *l)
 
 	if (l->timer != NULL)
 		event_free(l->timer);
+	if (l->renewal != NULL && renew_has_asked(l->renewal))
+		announce_cut_off(l);
 	renew_cancel(&l->renewal);
 	if (l->unsaved)
-		save_again(l);
+		unsaved_end(l);
 	pace_ended(l, 0, &dropped);
 	pace_leave(l);
 	refresh_wipe(&l->refresh);
@@ -157,8 +159,11 @@ begin(struct live *l, bool force)
 	l->began_ms = clock_now_ms();
 	date_grant(l);
 	/* Known even if it is nothing: what another process got will do. */
-	l->renewal = renew_start(l->pool->env, l->account, &l->grant,
-	    l->account->min_life_s, force, renewed, l, &d);
+	if (!l->pool->stopping)
+		l->renewal = renew_start(l->pool->env, l->account, &l->grant,
+		    l->account->min_life_s, force, renewed, l, &d);
+	else
+		(void)diag_set(&d, DIAG_RETRY, "mailtokend is stopping");
 	if (l->renewal != NULL) {
 		l->pool->in_flight++;
 		pace_started(l);
@@ -167,39 +172,12 @@ begin(struct live *l, bool force)
 	refresh_ended(&l->refresh, clock_now_ms(), NULL, &d);
 }
 
-/*
- * A grant that could not be written is tried again on its own, without a
- * request to the provider.
- */
-static void
-save_again(struct live *l)
-{
-	const struct store *s = l->pool->env->store;
-	struct store_lock lock = STORE_LOCK_INIT;
-	struct diag d = DIAG_INIT;
-	auto_grant struct grant disk = GRANT_INIT;
-
-	if (store_lock(s, l->account->name, &lock, &d) < 0)
-		return;
-	date_grant(l);
-	if (store_read(s, l->account->name, &disk, &d) >= 0 &&
-	    (!grant_is_newer(&l->grant, &disk) ||
-		store_write(s, &lock, l->account->name, &l->grant, &d) == 0)) {
-		struct log_line line = log_event(LOG_NOTICE, "state-saved");
-
-		l->unsaved = false;
-		log_str(&line, "account", l->account->name);
-		log_int(&line, "generation", l->grant.generation);
-		log_send(&line);
-	}
-	store_unlock(&lock);
-}
-
 static void
 on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct live *l = arg;
 	int64_t now = clock_now_ms();
+	struct diag ignored = DIAG_INIT;
 
 	(void)fd;
 	(void)what;
@@ -216,7 +194,7 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	if (l->unsaved && now >= l->save_ms) {
 		l->save_ms = now + SAVE_AGAIN_MS;
 		if (l->renewal == NULL)
-			save_again(l);
+			(void)unsaved_try(l, &ignored);
 	}
 	pace_look(l, now);
 	if (now >= refresh_due_ms(&l->refresh, now) &&
@@ -309,6 +287,15 @@ live_begin(struct live *l, int64_t delay_ms)
 	if (refresh_due_ms(&l->refresh, now) <= now)
 		l->not_before_ms = now + delay_ms;
 	arm(l);
+}
+
+void
+live_stop(struct live *l, bool all)
+{
+	bool waited_for = l->refresh.waiters.next != &l->refresh.waiters;
+
+	if (l->renewal != NULL && (all || !waited_for))
+		renew_stop(l->renewal);
 }
 
 void

@@ -34,6 +34,7 @@ struct live_pool {
 	int64_t look_ms; /* the last time that is planned for such a look */
 	size_t in_flight;  /* renewals whose answer is still to come */
 	bool quiet;	   /* no renewals ahead of time any more */
+	bool stopping;	   /* nor any others */
 };
 
 struct live {
@@ -66,7 +67,10 @@ struct live {
 /* NULL: no memory.  References c, which account belongs to. */
 struct live *live_new(
     struct live_pool *pool, struct config *c, const struct account *account);
-/* A grant that could not be written yet is tried a last time. */
+/*
+ * A grant that could not be written yet is tried a last time; what is lost
+ * nevertheless is logged.
+ */
 void live_free(struct live *l);
 /*
  * Reads what an earlier run left, and begins to renew ahead of time; if
@@ -79,6 +83,11 @@ void live_begin(struct live *l, int64_t delay_ms);
  */
 void
 live_adopt(struct live *l, struct config *c, const struct account *account);
+/*
+ * The agent leaves: a renewal that has not asked its provider ends, unless
+ * somebody waits for it; with all, also then.
+ */
+void live_stop(struct live *l, bool all);
 /* Answers waiters, and frees it: now, or when its renewal has ended. */
 void live_retire(struct live *l);
 

@@ -17,6 +17,7 @@ from lab.installed import ROOT, install
 from lab.lab import ACCOUNT
 
 SYSTEM, USER = "lib/systemd/system", "usr/lib/systemd/user"
+LONGEST_S, BEFORE_S = 120, 10   # http_timeout; until the last question
 WORST = 15          # in tenths: systemd-analyze security says 1.5
 # Of a start by root; by the unit it is another user from the beginning.
 BY_ROOT = {"setresuid", "setresgid", "setgroups", "setuid", "fchown"}
@@ -68,6 +69,16 @@ def test_a_failed_agent_is_started_for_ever(units, directory):
     lines = (units / directory / "mailtokend.service").read_text().splitlines()
     assert "Restart=on-failure" in lines
     assert "StartLimitIntervalSec=0" in lines
+
+
+@pytest.mark.parametrize("directory", [SYSTEM, USER])
+def test_a_stop_lasts_as_long_as_an_answer_may(units, directory):
+    """The agent's own patience comes first."""
+    code = (ROOT / "helpers/leaving.c").read_text()
+    patience = int(re.search(r"^#define PATIENCE_S\s+(\d+)", code, re.M)[1])
+    unit = (units / directory / "mailtokend.service").read_text()
+    stop = int(re.search(r"^TimeoutStopSec=(\d+)$", unit, re.M)[1])
+    assert stop > patience > LONGEST_S + BEFORE_S
 
 
 def test_what_verify_would_say(units, tmp_path):

@@ -95,6 +95,60 @@ def test_it_is_tried_a_last_time_when_the_account_goes(full):
     full.agent.write()
     full.agent.do("reload")
     until(lambda: saved(full), 5, "the grant to be saved")
+    full.agent.stop()
+    assert not full.agent.events("login-lost")
+
+
+def lost(agent) -> list:
+    """The texts of what has not been saved in the end."""
+    return [line["text"] for line in agent.events("login-lost", ACCOUNT)]
+
+
+def test_what_is_lost_at_the_end_is_said(full):
+    full.disk.order(1, FULL_DISK)
+    full.agent.stop()
+    assert not saved(full) and not full.agent.events("token-lost")
+    said, = lost(full.agent)
+    assert said.endswith(f'run mailtoken login {ACCOUNT}"')
+    assert "No space left" in said
+    assert not any(secret in full.agent.text()
+                   for secret in full.endpoint.secrets)
+
+
+def test_what_is_lost_with_the_account_is_said(full):
+    full.disk.order(1, FULL_DISK)
+    full.agent.accounts.pop(ACCOUNT)
+    full.agent.write()
+    full.agent.do("reload")
+    assert len(lost(full.agent)) == 1 and not saved(full)
+    full.agent.stop()
+    assert len(lost(full.agent)) == 1
+
+
+def test_what_can_be_asked_for_again_is_no_loss(lab):
+    """An application's own token; and a refresh token that stays."""
+    lab.start_fault()
+    lab.endpoint = lab.fault.endpoint(ACCOUNT)
+    other = lab.fault.endpoint("application")
+    agent = lab.make_agent({ACCOUNT: lab.faulty(lab.endpoint)})
+    agent.accounts["application"] = lab.faulty(
+        other, grant="client_credentials",
+        client_secret=agent.secret("application.secret", "a secret"))
+    agent.write()
+    agent.do("import", ACCOUNT, agent=False, give=lab.endpoint.refresh_token)
+    disk = DiskFault(agent.state, agent.directory / "disk")
+    agent.environment = disk.environment
+    agent.start()
+    agent.environment = {}
+    for name in agent.accounts:
+        agent.do("refresh", name)
+    disk.order(1, FULL_DISK)
+    for name in agent.accounts:
+        agent.do("refresh", name)
+    agent.stop()
+    assert not agent.events("login-lost")
+    assert {line["account"] for line in agent.events("token-lost")} == {
+        ACCOUNT, "application"}
 
 
 # A new refresh token that comes with an access token that is no good.

@@ -38,6 +38,7 @@ struct lab {
 	bool dead;		   /* the tokens are, that it gives out */
 	int64_t takes_ms, steps_s; /* an answer; the clock meanwhile */
 	bool slow;
+	struct renewal *stop; /* it is told to while a request is there */
 	const char *key_path; /* of Arc's challenge */
 	char seen[4096];      /* the last request */
 };
@@ -142,6 +143,8 @@ answer(void *arg, const char *request)
 	(void)snprintf(lab->seen, sizeof(lab->seen), "%s", request);
 	if (lab->slow)
 		(void)usleep(200000);
+	if (lab->stop != NULL)
+		renew_stop(lab->stop);
 	now_ms += lab->takes_ms;
 	ahead_s += lab->steps_s;
 	if (strncmp(request, "GET /", 5) == 0 &&
@@ -1188,6 +1191,99 @@ cancels_a_command(void **state)
 	expect_rest(lab);
 }
 
+/* The agent leaves, before it has asked anybody, or while it is asking. */
+static void
+stop(struct lab *lab, const struct grant *known, bool at_request)
+{
+	static const struct timeval limit = { 5, 0 }, a_while = { 0, 100000 };
+	struct diag d = DIAG_INIT;
+	struct renewal *r;
+
+	grant_wipe(&result.g);
+	result.calls = 0;
+	result.base = lab->base;
+	r = renew_start(
+	    &lab->env, lab->account, known, 900, true, ended, NULL, &d);
+	assert_non_null(r);
+	assert_false(renew_has_asked(r));
+	lab->stop = at_request ? r : NULL;
+	if (!at_request) {
+		(void)event_base_loopexit(lab->base, &a_while);
+		(void)event_base_dispatch(lab->base);
+		assert_int_equal(result.calls, 0);
+		assert_false(renew_has_asked(r));
+		renew_stop(r);
+		assert_int_equal(result.calls, 0); /* from the loop */
+	}
+	(void)event_base_loopexit(lab->base, &limit);
+	(void)event_base_dispatch(lab->base);
+	assert_int_equal(result.calls, 1);
+	lab->stop = NULL;
+}
+
+static void
+expect_stopped(struct lab *lab)
+{
+	assert_false(result.have);
+	assert_int_equal(result.why.kind, DIAG_RETRY);
+	assert_non_null(strstr(result.why.text, "stopping"));
+	assert_false(result.why.provider);
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* no child left */
+	expect_rest(lab);
+}
+
+static void
+stops_before_it_asks(void **state)
+{
+	struct lab *lab = *state;
+	auto_grant struct grant g = GRANT_INIT;
+	struct store_lock l = STORE_LOCK_INIT;
+	struct diag d = DIAG_INIT;
+	char keys[256];
+
+	start_with(lab, &g);
+	assert_int_equal(store_lock(&lab->store, ACCOUNT, &l, &d), 0);
+	stop(lab, &g, false);
+	store_unlock(&l);
+	expect_stopped(lab);
+	assert_int_equal(lab->server.requests, 0);
+	/* While its issuer says where. */
+	(void)snprintf(keys, sizeof(keys),
+	    "client_id = id\ngrant = refresh_token\n"
+	    "issuer = http://127.0.0.1:%u/issuer\n",
+	    lab->server.port);
+	configure(lab, keys);
+	stop(lab, &g, true);
+	expect_stopped(lab);
+	assert_int_equal(lab->server.requests, 1);
+	expect_disk(lab, 5, "at-old", "rt-0", "");
+	/* While a command prints its secret. */
+	(void)snprintf(keys, sizeof(keys),
+	    "client_id = id\ngrant = client_credentials\n"
+	    "client_secret = command:/bin/sleep 100\n"
+	    "token_endpoint = http://127.0.0.1:%u/token\n",
+	    lab->server.port);
+	configure(lab, keys);
+	stop(lab, NULL, false);
+	expect_stopped(lab);
+	assert_int_equal(lab->server.requests, 1);
+}
+
+/* What has been spent must come back. */
+static void
+stops_with_the_answer(void **state)
+{
+	struct lab *lab = *state;
+	auto_grant struct grant g = GRANT_INIT;
+
+	start_with(lab, &g);
+	stop(lab, &g, true);
+	assert_true(result.have);
+	expect(&result.g, 6, "at-0", "rt-1", "rt-0");
+	expect_disk(lab, 6, "at-0", "rt-1", "rt-0");
+	expect_rest(lab);
+}
+
 static void
 logs_in(void **state)
 {
@@ -1243,6 +1339,8 @@ main(void)
 		T(renews_once_for_all_processes),
 		T(cancels),
 		T(cancels_a_command),
+		T(stops_before_it_asks),
+		T(stops_with_the_answer),
 		T(logs_in),
 	};
 
