@@ -121,6 +121,16 @@ $(BUILD)/%.o: %.c Makefile VERSION
 	@mkdir -p $(@D)
 	$(CC) $(ALL) $(INC) -c -o $@ $<
 
+# Another SYSCONFDIR makes other programs.
+$(CORE:%=$(BUILD)/core/%.o) $(BUILD)/library/mailtoken.o \
+$(sort $(AGENT:%=$(BUILD)/helpers/%.o) $(CLI:%=$(BUILD)/helpers/%.o)): $(BUILD)/defs
+ifneq ($(file <$(BUILD)/defs),$(VERSION) $(SYSCONFDIR))
+$(BUILD)/defs: FORCE
+endif
+$(BUILD)/defs:
+	@mkdir -p $(@D)
+	@echo '$(VERSION) $(SYSCONFDIR)' >$@
+
 $(BUILD)/libcore.a: $(CORE:%=$(BUILD)/core/%.o)
 	rm -f $@
 	$(AR) rcs $@ $^
@@ -366,6 +376,7 @@ install: all
 	install -d $(DESTDIR)$(LIBDIR)/pkgconfig
 	sed 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@VERSION@|$(VERSION)|' \
 	    library/mailtoken.pc.in >$(DESTDIR)$(LIBDIR)/pkgconfig/mailtoken.pc
+	chmod 644 $(DESTDIR)$(LIBDIR)/pkgconfig/mailtoken.pc
 	install -m 644 docs/*.1 $(DESTDIR)$(MANDIR)/man1/
 	install -D -m 644 docs/libmailtoken.3 \
 	    $(DESTDIR)$(MANDIR)/man3/libmailtoken.3
@@ -379,13 +390,15 @@ install: all
 	cd $(DESTDIR)$(SHAREDIR) && m=$(abspath $(BUILD))/mailtoken && \
 	    $$m completion bash >bash-completion/completions/mailtoken && \
 	    $$m completion zsh >zsh/site-functions/_mailtoken && \
-	    $$m completion fish >fish/vendor_completions.d/mailtoken.fish
+	    $$m completion fish >fish/vendor_completions.d/mailtoken.fish && \
+	    chmod 644 bash-completion/completions/mailtoken \
+	        zsh/site-functions/_mailtoken fish/vendor_completions.d/mailtoken.fish
 	install -d $(DESTDIR)$(UNITDIR) $(DESTDIR)/usr/lib/sysusers.d
 	set -e; for u in mailtokend.service mailtokend.socket \
 	    mailtokend-postfix.socket mailtokend-socketmap.socket; do \
 	    sed 's|@SBINDIR@|$(SBINDIR)|; s|@BINDIR@|$(BINDIR)|; s|@SYSCONFDIR@|$(SYSCONFDIR)|' \
-	        helpers/$$u > $(BUILD)/$$u; \
-	    install -m 644 $(BUILD)/$$u $(DESTDIR)$(UNITDIR)/; done
+	        helpers/$$u >$(DESTDIR)$(UNITDIR)/$$u; \
+	    chmod 644 $(DESTDIR)$(UNITDIR)/$$u; done
 	install -d $(DESTDIR)$(USERUNITDIR)
 	set -e; for u in mailtokend.service mailtokend.socket; do \
 	    sed 's|@SBINDIR@|$(SBINDIR)|' helpers/user/$$u \
@@ -408,6 +421,6 @@ clean:
 	demo lint analyze format sanitize sanitized-modules modules \
 	check-sanitized check-valgrind \
 	sanitized-threads threads fuzz fuzz-coverage bench faults \
-	install clean
+	install clean FORCE
 .SECONDARY:
 -include $(wildcard $(BUILD)/*/*.d $(BUILD)/*/*/*.d $(BUILD)/*/*/*/*.d)
