@@ -94,6 +94,17 @@ grant_is_newer(const struct grant *known, const struct grant *disk)
 		   disk->generation == 0); /* there is nothing */
 }
 
+void
+grant_take_times(struct grant *disk, const struct grant *known)
+{
+	if (!secret_same(&disk->access_token, &known->access_token))
+		return;
+	disk->asked_ms = known->asked_ms;
+	disk->obtained_at = known->obtained_at;
+	disk->expires_at = known->expires_at;
+	disk->refresh_at = known->refresh_at;
+}
+
 /* Numbers are never negative; an access token has an end. */
 static int
 parse_pairs(const struct wire_msg *msg, struct grant *g, struct diag *reterr)

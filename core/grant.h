@@ -54,6 +54,11 @@ void grant_succeed(struct grant *g, const struct grant *disk, int64_t login_at);
  * alone change login_at, which way is up to the clock.
  */
 bool grant_is_newer(const struct grant *known, const struct grant *disk);
+/*
+ * Of the same access token only the process that asked for it may know the
+ * times, if the clock has been set since.
+ */
+void grant_take_times(struct grant *disk, const struct grant *known);
 #define auto_grant __attribute__((cleanup(grant_wipe)))
 
 /*

@@ -130,18 +130,6 @@ take_tokens(struct renewal *r, struct oauth2_tokens *t)
 	oauth2_tokens_wipe(t);
 }
 
-/* Only the caller may know when that was, if the clock has been set since. */
-static void
-keep_times(struct renewal *r)
-{
-	if (!secret_same(&r->grant.access_token, &r->known.access_token))
-		return;
-	r->grant.asked_ms = r->known.asked_ms;
-	r->grant.obtained_at = r->known.obtained_at;
-	r->grant.expires_at = r->known.expires_at;
-	r->grant.refresh_at = r->known.refresh_at;
-}
-
 /* The access token was no good, but the old refresh token may be used up. */
 static void
 finish_refused(struct renewal *r, struct oauth2_tokens *t, struct diag *why)
@@ -154,7 +142,7 @@ finish_refused(struct renewal *r, struct oauth2_tokens *t, struct diag *why)
 	    !secret_same(&t->refresh_token, &r->grant.refresh_token)) {
 		grant_rotate(&r->grant, &t->refresh_token);
 		r->grant.generation = r->newest + 1;
-		keep_times(r);
+		grant_take_times(&r->grant, &r->known);
 		kept = save(r, &unsaved) == 0;
 	}
 	oauth2_tokens_wipe(t);
