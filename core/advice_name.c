@@ -30,32 +30,47 @@ is_placeholder(const char *text, const char *p)
 	       is_argument(text, p);
 }
 
-/* Nothing that a shell would take for more than itself. */
+/* Nothing that a shell would take for more than itself; zsh has =COMMAND. */
 static bool
 is_plain(const char *name)
 {
+	if (!isalnum((unsigned char)*name))
+		return false;
 	for (; *name != '\0'; name++)
 		if (!isalnum((unsigned char)*name) &&
-		    strchr("@.-_+=,%^", *name) == NULL)
+		    strchr("@.-_+=,%", *name) == NULL)
 			return false;
 	return true;
 }
 
 const char *
+advice_word(const char *account, char ret[static ADVICE_WORD_MAX])
+{
+	const char *quote;
+
+	if (account == NULL || strchr(account, '\'') != NULL ||
+	    (!wire_account_ok(account) && !wire_pattern_ok(account)))
+		account = PLACEHOLDER;
+	quote = is_plain(account) ? "" : "'";
+	(void)snprintf(ret, ADVICE_WORD_MAX, "%s%s%s", quote, account, quote);
+	return ret;
+}
+
+const char *
 advice_named(const char *text, const char *account, char *ret, size_t size)
 {
-	const char *quote = is_plain(account) ? "" : "'", *from = text, *p;
+	const char *word = ADVICE_WORD(account), *from = text, *p;
 	size_t len = 0;
 
-	if (strchr(account, '\'') != NULL)
+	if (strcmp(word, PLACEHOLDER) == 0)
 		return text;
 	for (p = text; (p = strstr(p, PLACEHOLDER)) != NULL; p++) {
 		int n;
 
 		if (!is_placeholder(text, p))
 			continue;
-		n = snprintf(ret + len, size - len, "%.*s%s%s%s",
-		    (int)(p - from), from, quote, account, quote);
+		n = snprintf(ret + len, size - len, "%.*s%s", (int)(p - from),
+		    from, word);
 		if (n < 0 || (size_t)n >= size - len)
 			return text;
 		len += (size_t)n;

@@ -1,8 +1,9 @@
 /*
  * advice_name.h - the account's name in the commands of an advice.  Tables
  * say "mailtoken login ACCOUNT"; where the account is known, its name is to be
- * read there, as a shell takes it: in quotes if it has to be.  A name with a
- * quote in it is not put in.  Pure.
+ * read there, as a shell takes it: in quotes if it has to be.  Others may have
+ * chosen the name, and whoever copies the command is often root: whatever
+ * writes a name into a command gets it from here.  Pure.
  */
 #ifndef CORE_ADVICE_NAME_H
 #define CORE_ADVICE_NAME_H
@@ -11,8 +12,20 @@
 #include <stddef.h>
 
 #include "diag.h"
+#include "wire.h"
 
 #define ADVICE_NAMED_MAX 1024	/* bytes that any todo has at most, named */
+#define ADVICE_WORD_MAX	 (WIRE_ACCOUNT_MAX + sizeof("''"))
+
+/*
+ * The account as a word of a shell's command: its name, if no shell takes that
+ * for more; the same in single quotes; or ACCOUNT, if the name has one of
+ * these, or is none, or NULL.  Returns ret.
+ */
+const char *advice_word(const char *account, char ret[static ADVICE_WORD_MAX]);
+/* The same in memory that is there until the end of the block. */
+#define ADVICE_WORD(account) \
+	advice_word((account), (char[ADVICE_WORD_MAX]){ "" })
 
 /*
  * The text with the name instead of ACCOUNT wherever that is what a command of

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "advice_name.h"
 #include "cleanup.h"
 #include "command.h"
 #include "credential.h"
@@ -341,7 +342,7 @@ choose_grant(struct renewal *r, struct diag *reterr)
 		return diag_set(reterr, DIAG_REAUTH,
 		    "no refresh token yet: "
 		    "run mailtoken login %s",
-		    r->account->name);
+		    ADVICE_WORD(r->account->name));
 	return 0;
 }
 

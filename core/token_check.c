@@ -5,6 +5,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "advice_name.h"
+
 #define COUNT(a)     (sizeof(a) / sizeof((a)[0]))
 #define CLOCK_SKEW_S 300
 #define SHOWN_MAX    80 /* of a claim in a sentence */
@@ -112,11 +114,8 @@ todo(struct token_finding *f, const char *fmt, ...)
 	va_end(ap);
 }
 
-static const char *
-name_of(const struct account *a)
-{
-	return a != NULL ? a->name : "ACCOUNT";
-}
+/* As a word of a command; a may be NULL. */
+#define NAME_OF(a) ADVICE_WORD((a) != NULL ? (a)->name : NULL)
 
 static void
 check_times(struct findings *all, const struct token_facts *f,
@@ -130,7 +129,7 @@ check_times(struct findings *all, const struct token_facts *f,
 		todo(found,
 		    "run: mailtoken refresh %s; if that says it is "
 		    "fresh, look at this host's clock",
-		    name_of(a));
+		    NAME_OF(a));
 	}
 	if (f->not_before > now_s + CLOCK_SKEW_S) {
 		found = find(all, "not_yet_valid", DIAG_CONFIG);
@@ -167,13 +166,13 @@ check_audience(
 		    "take scope out of the account, or write scope = "
 		    "https://outlook.office365.com/.default, then run: "
 		    "mailtoken refresh %s",
-		    name_of(a));
+		    NAME_OF(a));
 	else
 		todo(found,
 		    "take scope out of the account and write services "
 		    "= smtp imap as needed, then run: mailtoken login "
 		    "%s",
-		    name_of(a));
+		    NAME_OF(a));
 }
 
 static void
@@ -191,7 +190,7 @@ miss(struct findings *all, const struct token_facts *f, const struct account *a,
 		    "add it to the app registration (API permissions, "
 		    "delegated) and to services, then run: mailtoken "
 		    "login %s",
-		    name_of(a));
+		    NAME_OF(a));
 	else if (p->service == SERVICE_SMTP && has_role(f, "Mail.Send"))
 		todo(found, "Mail.Send is good for High Volume Email alone: "
 			    "for smtp.office365.com add the application "
@@ -203,7 +202,7 @@ miss(struct findings *all, const struct token_facts *f, const struct account *a,
 		    "Exchange Online, grant admin consent, wait, then "
 		    "run: mailtoken refresh %s; or give the role in "
 		    "Exchange (RBAC for applications)",
-		    p->application, name_of(a));
+		    p->application, NAME_OF(a));
 }
 
 static void
@@ -234,7 +233,7 @@ check_permissions(
 		"SMTP.SendAsApp, IMAP.AccessAsApp or POP.AccessAsApp" :
 		"SMTP.Send, IMAP.AccessAsUser.All or "
 		"POP.AccessAsUser.All",
-	    f->app_only ? "refresh" : "login", name_of(a));
+	    f->app_only ? "refresh" : "login", NAME_OF(a));
 }
 
 /* Only what is unmistakable: a tenant may also be written as a domain. */
@@ -261,7 +260,7 @@ check_ids(
 		cause(found, "the token is of application %s, not of client_id",
 		    token_show(f->app_id, shown, sizeof(shown)));
 		todo(found, "run: mailtoken %s %s",
-		    f->app_only ? "refresh" : "login", a->name);
+		    f->app_only ? "refresh" : "login", NAME_OF(a));
 	}
 }
 

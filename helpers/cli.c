@@ -15,6 +15,7 @@
 
 #include <curl/curl.h>
 
+#include "advice_name.h"
 #include "cleanup.h"
 #include "cli_usage.h"
 #include "clock.h"
@@ -145,7 +146,7 @@ find(struct cli *c, const char *name, finder *by)
 	else if (cli_config(c) != NULL && (a = by(c->config, name)) == NULL)
 		cli_say("there is no account %s in %s: mailtoken add %s, or "
 			"correct the name",
-		    name, c->conf_path, name);
+		    name, c->conf_path, ADVICE_WORD(name));
 	return a;
 }
 

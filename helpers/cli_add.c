@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "advice_name.h"
 #include "cleanup.h"
 #include "cli.h"
 #include "cli_file.h"
@@ -188,9 +189,9 @@ say_next(const struct account *a)
 		cli_say("nobody but root may have its tokens: write allow = "
 			"USER into the section");
 	if (a->grant == GRANT_REFRESH_TOKEN)
-		cli_say("next: mailtoken login %s", a->name);
+		cli_say("next: mailtoken login %s", ADVICE_WORD(a->name));
 	else
-		cli_say("next: mailtoken test %s", a->name);
+		cli_say("next: mailtoken test %s", ADVICE_WORD(a->name));
 }
 
 /* Under the file's lock.  AGAIN: there was none, and now there is. */

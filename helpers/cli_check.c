@@ -7,6 +7,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "advice_name.h"
 #include "cli.h"
 #include "config_check.h"
 #include "privileges.h"
@@ -62,7 +63,7 @@ check_state(const struct config *config)
 			   secret_empty(&g.refresh_token)) {
 			cli_say("account %s: note: no refresh token yet: "
 				"mailtoken login %s",
-			    a->name, a->name);
+			    a->name, ADVICE_WORD(a->name));
 		}
 	}
 	store_close(&store);

@@ -4,6 +4,7 @@
 #include <sysexits.h>
 #include <time.h>
 
+#include "advice_name.h"
 #include "cli.h"
 #include "cli_json.h"
 #include "clock.h"
@@ -249,7 +250,7 @@ print_opaque(const struct report *r)
 	if (r->expires_at != 0)
 		printf("%-16s%s\n", "expires",
 		    when(r->expires_at, r->now_s, shown, sizeof(shown)));
-	printf("%-16smailtoken test %s\n", "to try it", r->name);
+	printf("%-16smailtoken test %s\n", "to try it", ADVICE_WORD(r->name));
 	return EX_OK;
 }
 

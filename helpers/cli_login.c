@@ -180,7 +180,7 @@ check(struct cli *c, const struct account *a, struct diag *reterr)
 		return diag_set(reterr, DIAG_CONFIG,
 		    "its grant is %s, for which nobody logs in: run mailtoken "
 		    "refresh %s",
-		    grant_name(a->grant), a->name);
+		    grant_name(a->grant), ADVICE_WORD(a->name));
 	if (cli_store_open(c, &store, reterr) < 0)
 		return -1;
 	rc = try_room(&store, a->name, reterr);

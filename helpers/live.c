@@ -4,6 +4,7 @@
 
 #include <event2/event.h>
 
+#include "advice_name.h"
 #include "announce.h"
 #include "clock.h"
 #include "lease.h"
@@ -416,7 +417,7 @@ forgotten(struct live *l)
 		return;
 	(void)diag_set(&d, DIAG_REAUTH,
 	    "logged out, no refresh token yet: run mailtoken login %s",
-	    l->account->name);
+	    ADVICE_WORD(l->account->name));
 	refresh_ended(&l->refresh, clock_now_ms(), NULL, &d);
 	announce_nothing(l, d.kind);
 }

@@ -184,7 +184,8 @@ find_account(struct session *s)
 		(void)diag_set(&d, DIAG_CONFIG,
 		    "there is no account %s in %s: mailtoken add %s, or "
 		    "correct the name",
-		    s->what.account, s->server->config->path, s->what.account);
+		    s->what.account, s->server->config->path,
+		    ADVICE_WORD(s->what.account));
 		fail(s, &d);
 	}
 	return l;

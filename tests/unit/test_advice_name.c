@@ -68,6 +68,57 @@ commands_name_the_account(void **unused)
 	}
 }
 
+#define N40 "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn"
+#define LONGEST \
+	"*@" N40 N40 N40 N40 "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn" /* 200 */
+
+static const struct {
+	const char *account, *word;
+} words[] = {
+	{ RELAY, RELAY },
+	{ "Anna_B-2+news=x,y%z@contoso.example",
+	    "Anna_B-2+news=x,y%z@contoso.example" },
+	{ "*@contoso.example", "'*@contoso.example'" },
+	{ "`id`@contoso.example", "'`id`@contoso.example'" },
+	{ "$(id)", "'$(id)'" },
+	{ "a|id", "'a|id'" },
+	{ "a&id&", "'a&id&'" },
+	{ "a>b<c", "'a>b<c'" },
+	{ "a!b", "'a!b'" },
+	{ "a{b,c}", "'a{b,c}'" },
+	{ "a?b", "'a?b'" },
+	{ "a#b", "'a#b'" },
+	{ "a^b", "'a^b'" },
+	{ "~root", "'~root'" },
+	{ "=id", "'=id'" },
+	{ "_a", "'_a'" },
+	{ LONGEST, "'" LONGEST "'" },
+	/* No quotes help, or it is no account's name. */
+	{ "o'neil@contoso.example", "ACCOUNT" },
+	{ "';id;'", "ACCOUNT" },
+	{ "a;id", "ACCOUNT" },
+	{ "a\nid", "ACCOUNT" },
+	{ "a id", "ACCOUNT" },
+	{ "-s", "ACCOUNT" },
+	{ "", "ACCOUNT" },
+	{ LONGEST "n", "ACCOUNT" },
+	{ NULL, "ACCOUNT" },
+};
+
+static void
+a_name_is_one_word_for_a_shell(void **unused)
+{
+	char ret[ADVICE_WORD_MAX];
+
+	(void)unused;
+	for (size_t i = 0; i < N(words); i++) {
+		assert_ptr_equal(advice_word(words[i].account, ret), ret);
+		assert_string_equal(ret, words[i].word);
+		assert_string_equal(
+		    ADVICE_WORD(words[i].account), words[i].word);
+	}
+}
+
 static void
 what_has_no_room_stays(void **unused)
 {
@@ -190,6 +241,7 @@ int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_name_is_one_word_for_a_shell),
 		cmocka_unit_test(commands_name_the_account),
 		cmocka_unit_test(what_has_no_room_stays),
 		cmocka_unit_test(the_longest_name_costs_no_word),
