@@ -145,49 +145,72 @@ print_flags(const struct cli_command *cmd)
 	    takes(cmd, "FILE") ? "; files=1" : "");
 }
 
+/*
+ * An account's name is nothing but text, which somebody else may have chosen:
+ * compgen -W would run what is in it, and so would the line, since not even
+ * for files' names does the shell quote a dollar.
+ */
+static void
+print_bash_choice(void)
+{
+	fputs(
+	    "\t[[ -z $accounts || $cur == -* ]] || mapfile -t names < <("
+	    "\"${COMP_WORDS[0]}\" \"${opts[@]}\" list --names "
+	    "2>/dev/null)\n"
+	    "\tCOMPREPLY=()\n"
+	    "\tfor w in \"${words[@]}\" \"${names[@]}\"; do\n"
+	    "\t\t[[ $w != \"$text\"* ]] || COMPREPLY+=(\"$(printf %q \"$w\")\")\n"
+	    "\tdone\n"
+	    "\t[[ -n $files && $cur != -* ]] || return 0\n"
+	    "\tmapfile -t names < <(compgen -f -- \"$cur\")\n"
+	    "\tif ((${#COMPREPLY[@]} == 0)); then\n"
+	    "\t\tcompopt -o filenames 2>/dev/null\n"
+	    "\t\tCOMPREPLY=(\"${names[@]}\")\n"
+	    "\telse\n"
+	    "\t\tfor w in \"${names[@]}\"; do\n"
+	    "\t\t\tCOMPREPLY+=(\"$(printf %q \"$w\")\")\n"
+	    "\t\tdone\n"
+	    "\tfi\n",
+	    stdout);
+}
+
 static void
 complete_bash(void)
 {
-	fputs("# bash completion for mailtoken(1), made by itself\n"
-	      "_mailtoken() {\n"
-	      "\tlocal cur=${COMP_WORDS[COMP_CWORD]} cmd= accounts= files= i\n"
-	      "\tlocal words= prev=${COMP_WORDS[COMP_CWORD - 1]}\n"
-	      "\tlocal -a opts=()\n"
-	      "\tfor ((i = 1; i < COMP_CWORD; i++)); do\n"
-	      "\t\tcase ${COMP_WORDS[i]} in\n"
-	      "\t\t-c|-s) opts+=(\"${COMP_WORDS[i]}\" \"${COMP_WORDS[i + 1]}\")"
-	      "; ((i++)) ;;\n"
-	      "\t\t-*) ;;\n"
-	      "\t\t*) cmd=${COMP_WORDS[i]}; break ;;\n"
-	      "\t\tesac\n"
-	      "\tdone\n"
-	      "\tcase $prev in\n\t",
+	fputs(
+	    "# bash completion for mailtoken(1), made by itself\n"
+	    "_mailtoken() {\n"
+	    "\tlocal cur=${COMP_WORDS[COMP_CWORD]} cmd= accounts= files= i w\n"
+	    "\tlocal prev=${COMP_WORDS[COMP_CWORD - 1]} text=${cur//\\\\/}\n"
+	    "\tlocal -a opts=() words=() names=()\n"
+	    "\tfor ((i = 1; i < COMP_CWORD; i++)); do\n"
+	    "\t\tcase ${COMP_WORDS[i]} in\n"
+	    "\t\t-c|-s) opts+=(\"${COMP_WORDS[i]}\" \"${COMP_WORDS[i + 1]}\")"
+	    "; ((i++)) ;;\n"
+	    "\t\t-*) ;;\n"
+	    "\t\t*) cmd=${COMP_WORDS[i]}; break ;;\n"
+	    "\t\tesac\n"
+	    "\tdone\n"
+	    "\tcase $prev in\n\t",
 	    stdout);
 	print_file_options();
-	fputs(") files=1 ;;\n\t--format) words=\"", stdout);
+	fputs(") files=1 ;;\n\t--format) words=(", stdout);
 	print_formats();
-	fputs("\" ;;\n\t*) case $cmd in\n\t'') words=\"-c -s --help --version",
+	fputs(" ) ;;\n\t*) case $cmd in\n\t'') words=(-c -s --help --version",
 	    stdout);
 	for (size_t i = 0; command_at(&i); i++)
 		printf(" %s", cli_commands[i].name);
-	fputs("\" ;;\n", stdout);
+	fputs(") ;;\n", stdout);
 	for (size_t i = 0; command_at(&i); i++) {
-		printf("\t%s) words=\"", cli_commands[i].name);
+		printf("\t%s) words=(", cli_commands[i].name);
 		for_words(&cli_commands[i], print_word);
-		putchar('"');
+		fputs(" )", stdout);
 		print_flags(&cli_commands[i]);
 		fputs(" ;;\n", stdout);
 	}
-	fputs(
-	    "\tesac ;;\n\tesac\n"
-	    "\t[[ -z $accounts || $cur == -* ]] || words+=\" $("
-	    "\"${COMP_WORDS[0]}\" \"${opts[@]}\" list --names 2>/dev/null)\"\n"
-	    "\tCOMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
-	    "\t[[ -z $files || $cur == -* ]] || "
-	    "COMPREPLY+=($(compgen -f -- \"$cur\"))\n"
-	    "}\n"
-	    "complete -o filenames -F _mailtoken mailtoken\n",
-	    stdout);
+	fputs("\tesac ;;\n\tesac\n", stdout);
+	print_bash_choice();
+	fputs("}\ncomplete -F _mailtoken mailtoken\n", stdout);
 }
 
 /* Inside single quotes, as the shell has them. */
