@@ -188,13 +188,24 @@ write_grant(struct restore *r, const struct store *s, const char *account,
 	rc = store_read(s, account, &now, reterr);
 	if (rc >= 0 && !choose(r, account, g, &now))
 		rc = 0;
-	else if (rc >= 0 && r->dry) {
-		cli_say("account %s: its login would be restored", account);
-		rc = 0;
-	} else if (rc >= 0)
+	else if (rc >= 0)
 		rc = store_write(s, &lock, account, g, reterr) < 0 ? -1 : 1;
 	store_unlock(&lock);
 	return rc;
+}
+
+/* The same without a trace: even a lock would leave its file. */
+static int
+look_at_grant(const struct restore *r, const struct store *s,
+    const char *account, struct grant *g, struct diag *reterr)
+{
+	auto_grant struct grant now = GRANT_INIT;
+
+	if (store_read(s, account, &now, reterr) < 0)
+		return -1;
+	if (choose(r, account, g, &now))
+		cli_say("account %s: its login would be restored", account);
+	return 0;
 }
 
 static void
@@ -219,7 +230,8 @@ restore_grant(
 		(void)diag_wrap(
 		    &d, "account %s: its login in the archive", a->name);
 	else
-		rc = write_grant(r, s, a->name, &g, &d);
+		rc = r->dry ? look_at_grant(r, s, a->name, &g, &d) :
+			      write_grant(r, s, a->name, &g, &d);
 	if (rc < 0) {
 		note(r, &d);
 		return;
@@ -264,11 +276,13 @@ restore_grants(struct restore *r)
 		    r->c->config->state_dir);
 		return;
 	}
-	if (cli_store_open(r->c, &store, &d) < 0) {
+	if ((r->dry ? cli_store_look(r->c, &store, &d) :
+		      cli_store_open(r->c, &store, &d)) < 0) {
 		note(r, &d);
 		return;
 	}
-	reload_agent(r);
+	if (!r->dry)
+		reload_agent(r);
 	for (size_t i = 0; i < r->n; i++)
 		if (r->items[i].kind == ARCHIVE_GRANT)
 			restore_grant(r, &store, &r->items[i]);

@@ -17,6 +17,13 @@ cli_store_there(struct cli *c, struct store *ret, struct diag *reterr)
 }
 
 int
+cli_store_look(struct cli *c, struct store *ret, struct diag *reterr)
+{
+	return sealing_open(
+	    ret, c->config->state_dir, &c->config->seal_key, false, reterr);
+}
+
+int
 cli_store_open(struct cli *c, struct store *ret, struct diag *reterr)
 {
 	int rc = c->user ? privileges_own_dir(c->config->state_dir, reterr) :

@@ -19,6 +19,9 @@ int cli_store_open(struct cli *c, struct store *ret, struct diag *reterr);
 /* The same, if the directory must be there already. */
 int cli_store_there(struct cli *c, struct store *ret, struct diag *reterr);
 
+/* The same to read only: nothing is made, not even a key. */
+int cli_store_look(struct cli *c, struct store *ret, struct diag *reterr);
+
 /* Stores what a login brought: see renew_login().  -1 with *reterr. */
 int cli_store_login(struct cli *c, const struct account *a,
     const struct secret *refresh_token, struct diag *reterr);
