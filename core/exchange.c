@@ -55,7 +55,7 @@ cut_off(const struct exchange *x, struct diag *reterr)
 }
 
 static int
-cannot_connect(const struct exchange *x, int error, struct diag *reterr)
+cannot_connect(struct exchange *x, int error, struct diag *reterr)
 {
 	const char *path = x->addr.sun_path;
 
@@ -64,6 +64,7 @@ cannot_connect(const struct exchange *x, int error, struct diag *reterr)
 		    "no access to the agent's socket %s: %s: "
 		    "let uid %u use it and its directories",
 		    path, why(error), (unsigned)geteuid());
+	x->absent = error == ENOENT || error == ECONNREFUSED;
 	/* Not only that it is away: it was there, and its log tells more. */
 	if (x->again)
 		return diag_set(reterr, DIAG_RETRY,
@@ -153,7 +154,7 @@ exchange_begin(struct exchange *x, int timeout_ms, struct diag *reterr)
 	/* One by one: most of it is a path, which is set before it is read. */
 	x->timeout_ms = timeout_ms;
 	x->deadline_ms = now_ms() + timeout_ms;
-	x->heard = x->cut_off = x->again = false;
+	x->heard = x->cut_off = x->again = x->absent = false;
 	x->addr.sun_family = AF_UNIX;
 	x->addr.sun_path[0] = '\0';
 	if (!make_socket(x))

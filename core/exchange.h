@@ -30,6 +30,7 @@ struct exchange {
 	bool heard;			/* something of an answer */
 	bool cut_off;			/* the agent hung up, nothing heard */
 	bool again;			/* this is the second attempt */
+	bool absent;			/* nobody listens, or there is no socket */
 	struct sockaddr_un addr;	/* of the agent that was tried last */
 };
 #define EXCHANGE_INIT { .fd = -1 }

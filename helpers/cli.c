@@ -201,14 +201,23 @@ socket_path(struct cli *c)
 	return NULL;
 }
 
+enum cli_agent_state
+cli_agent_look(struct cli *c, struct token_agent *ret, struct diag *reterr)
+{
+	auto_exchange struct exchange x = EXCHANGE_INIT;
+
+	token_agent_init(ret, socket_path(c), TOKEN_TIMEOUT_MS);
+	if (exchange_open(&x, ret->path, ret->timeout_ms, reterr) == 0)
+		return CLI_AGENT_THERE;
+	return x.absent ? CLI_AGENT_ABSENT : CLI_AGENT_DEAF;
+}
+
 bool
 cli_agent(struct cli *c, struct token_agent *ret)
 {
-	auto_exchange struct exchange x = EXCHANGE_INIT;
 	struct diag d = DIAG_INIT;
 
-	token_agent_init(ret, socket_path(c), TOKEN_TIMEOUT_MS);
-	return exchange_open(&x, ret->path, ret->timeout_ms, &d) == 0;
+	return cli_agent_look(c, ret, &d) == CLI_AGENT_THERE;
 }
 
 int

@@ -78,6 +78,15 @@ const struct account *cli_find_account(struct cli *c, const char *name);
  * path, the default paths.  False: nobody answers there.
  */
 bool cli_agent(struct cli *c, struct token_agent *ret);
+
+/*
+ * For who must tell a running agent.  One that does not run has nothing to
+ * hear (ABSENT); one that hangs, or lets nobody in, goes on with what it knows
+ * (DEAF, and *reterr is set: RETRY, CONFIG).
+ */
+enum cli_agent_state { CLI_AGENT_THERE, CLI_AGENT_ABSENT, CLI_AGENT_DEAF };
+enum cli_agent_state cli_agent_look(struct cli *c, struct token_agent *ret,
+	struct diag *reterr);
 /* Says that nobody answers, and what to do: EX_TEMPFAIL. */
 int cli_no_agent(struct cli *c);
 

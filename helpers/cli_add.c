@@ -160,13 +160,19 @@ tell_agent(struct cli *c)
 	struct wire_msg msg;
 	struct diag d = DIAG_INIT;
 
-	if (!cli_agent(c, &agent))
+	switch (cli_agent_look(c, &agent, &d)) {
+	case CLI_AGENT_ABSENT:
 		return EX_OK;
-	if (cli_ask(&agent, "reload", NULL, &answer, &msg, &d) == 0) {
+	case CLI_AGENT_DEAF:
+		break;
+	case CLI_AGENT_THERE:
+		if (cli_ask(&agent, "reload", NULL, &answer, &msg, &d) < 0)
+			break;
 		cli_say("the agent has read it");
 		return EX_OK;
 	}
-	cli_say("it is written, but the agent does not know it yet:");
+	cli_say("it is written, but the agent does not know it yet: run "
+		"mailtoken reload when this is mended:");
 	return cli_fail(&d);
 }
 

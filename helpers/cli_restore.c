@@ -28,7 +28,8 @@
 struct restore {
 	struct cli *c;
 	bool force, dry, everywhere;
-	int rc; /* of the worst that was noted */
+	bool deaf; /* the agent cannot be told */
+	int rc;	   /* of the worst that was noted */
 	const char *from, *passphrase_file;
 	struct buf text;
 	struct archive_item *items;
@@ -239,7 +240,9 @@ restore_grant(
 	if (rc == 0)
 		return;
 	r->logins++;
-	if ((rc = cli_tell_agent(r->c, a)) != EX_OK)
+	if (r->deaf)
+		cli_say("account %s: its login is restored", a->name);
+	else if ((rc = cli_tell_agent(r->c, a)) != EX_OK)
 		r->rc = rc;
 }
 
@@ -251,10 +254,15 @@ reload_agent(struct restore *r)
 	struct token_agent agent;
 	struct wire_msg msg;
 	struct diag d = DIAG_INIT;
+	enum cli_agent_state state = cli_agent_look(r->c, &agent, &d);
 
-	if (!r->dry && cli_agent(r->c, &agent) &&
-	    cli_ask(&agent, "reload", NULL, &answer, &msg, &d) < 0)
-		note(r, &d);
+	if (state == CLI_AGENT_ABSENT ||
+	    (state == CLI_AGENT_THERE &&
+		cli_ask(&agent, "reload", NULL, &answer, &msg, &d) == 0))
+		return;
+	/* Nobody waits for it once more with every login. */
+	r->deaf = state == CLI_AGENT_DEAF || d.kind == DIAG_RETRY;
+	note(r, &d);
 }
 
 static void
@@ -378,6 +386,9 @@ restore(struct restore *r)
 		return r->rc;
 	cli_say("restored: %u file%s and %u login%s", r->files,
 	    r->files == 1 ? "" : "s", r->logins, r->logins == 1 ? "" : "s");
+	if (r->deaf)
+		cli_say("the agent could not be told, and goes on with what it "
+			"knew: start it again");
 	if (r->logins > 0)
 		cli_say("if another host has these logins, stop its agent now: "
 			"a refresh token may be good for one use only");

@@ -3,6 +3,7 @@
 
 #include <sysexits.h>
 
+#include "advice_name.h"
 #include "clock.h"
 #include "privileges.h"
 #include "renew.h"
@@ -71,11 +72,21 @@ cli_tell_agent(struct cli *c, const struct account *a)
 	struct wire_msg msg;
 	struct diag d = DIAG_INIT;
 
-	if (!cli_agent(c, &agent)) {
+	switch (cli_agent_look(c, &agent, &d)) {
+	case CLI_AGENT_ABSENT:
 		cli_say("account %s: the refresh token is stored; the agent "
 			"does not run yet",
 		    a->name);
 		return EX_OK;
+	case CLI_AGENT_DEAF:
+		cli_say(
+		    "account %s: the refresh token is stored, but the agent "
+		    "could not be told: run mailtoken refresh %s when this "
+		    "is mended:",
+		    a->name, ADVICE_WORD(a->name));
+		return cli_fail(&d);
+	case CLI_AGENT_THERE:
+		break;
 	}
 	if (cli_ask(&agent, "refresh", a->name, &answer, &msg, &d) < 0) {
 		cli_say(

@@ -113,6 +113,42 @@ no_agent(void **unused)
 	(void)rmdir(dir);
 }
 
+static bool
+absent(const char *path, int timeout_ms)
+{
+	auto_exchange struct exchange x = EXCHANGE_INIT;
+	struct diag d = DIAG_INIT;
+
+	assert_int_equal(exchange_open(&x, path, timeout_ms, &d), -1);
+	return x.absent;
+}
+
+/* One that hangs until its backlog is full goes on with what it knows. */
+static void
+only_nobody_is_absent(void **unused)
+{
+	struct exchange waiting[8];
+	struct fake_agent fake;
+	struct diag d = DIAG_INIT;
+	size_t n = 0;
+
+	(void)unused;
+	assert_true(absent("/nonexistent/agent.sock", 1000));
+	assert_false(absent("/dev/null/agent.sock", 1000));
+	fake_agent_start(&fake, FAKE_NEVER, "", 0);
+	do {
+		assert_true(n < sizeof(waiting) / sizeof(waiting[0]));
+		waiting[n] = (struct exchange)EXCHANGE_INIT;
+	} while (exchange_open(&waiting[n++], fake.path, 50, &d) == 0);
+	assert_false(absent(fake.path, 50));
+	while (n > 0)
+		exchange_close(&waiting[--n]);
+	(void)close(fake.listener);
+	fake.listener = -1;
+	assert_true(absent(fake.path, 1000));
+	fake_agent_stop(&fake);
+}
+
 /* The paths that a plugin looks at. */
 static void
 default_paths(void **unused)
@@ -292,6 +328,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_deadline_holds),
 		cmocka_unit_test(no_agent),
+		cmocka_unit_test(only_nobody_is_absent),
 		cmocka_unit_test(default_paths),
 		cmocka_unit_test(who_is_cut_off_asks_once_more),
 		cmocka_unit_test(the_same_agent_is_asked_again),
