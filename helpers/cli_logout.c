@@ -39,15 +39,18 @@ tell_agent(struct cli *c, const struct account *a, const char *what)
 	struct token_agent agent;
 	struct wire_msg msg;
 	struct diag d = DIAG_INIT;
+	enum cli_agent_state state = cli_agent_look(c, &agent, &d);
 
-	if (cli_agent(c, &agent) &&
-	    cli_ask(&agent, "forget", a->name, &answer, &msg, &d) < 0) {
-		cli_say("account %s: %s, but the agent still has its tokens:",
-		    a->name, what);
-		return cli_fail(&d);
-	}
 	cli_say("account %s: %s", a->name, what);
-	return EX_OK;
+	if (state == CLI_AGENT_ABSENT ||
+	    (state == CLI_AGENT_THERE &&
+		cli_ask(&agent, "forget", a->name, &answer, &msg, &d) == 0))
+		return EX_OK;
+	cli_say("account %s: but the agent could not be told, and may go on "
+		"with the tokens that it has: run mailtoken logout %s again "
+		"when this is mended:",
+	    a->name, ADVICE_WORD(a->name));
+	return cli_fail(&d);
 }
 
 static int
@@ -127,10 +130,21 @@ check_answer(const struct cli_answer *a, struct diag *reterr)
 	return -1;
 }
 
+/* What a revocation has come to. */
+struct revocation {
+	struct cli_provider provider;
+	struct grant grant; /* without what is revoked */
+	bool asked;	/* a token was sent, and nobody said that it stays */
+	bool begun;	/* one is revoked */
+	bool forgotten; /* that one, here */
+	bool ended;	/* all are, but not forgotten here */
+};
+
 static int
-revoke_token(struct cli_provider *p, const struct secret *token,
-    const char *hint, struct diag *reterr)
+revoke_token(struct revocation *r, struct secret *token, const char *hint,
+    struct diag *reterr)
 {
+	struct cli_provider *p = &r->provider;
 	auto_answer struct cli_answer answer = CLI_ANSWER_INIT;
 	auto_request struct oauth2_request request = OAUTH2_REQUEST_INIT;
 	auto_credential struct credential c = { .client = { 0 } };
@@ -139,23 +153,30 @@ revoke_token(struct cli_provider *p, const struct secret *token,
 		return 0;
 	if (cli_provider_credential(p, &c, reterr) < 0 ||
 	    oauth2_revocation_request(
-		&c.client, token, hint, &request, reterr) < 0 ||
-	    cli_provider_ask(p, p->revocation, &request, &answer, reterr) < 0)
+		&c.client, token, hint, &request, reterr) < 0)
 		return -1;
-	return check_answer(&answer, reterr) == 0 ?
-		   0 :
-		   echo_hide_request(&request, reterr);
+	r->asked = true;
+	if (cli_provider_ask(p, p->revocation, &request, &answer, reterr) < 0)
+		return -1;
+	r->asked = false;
+	if (check_answer(&answer, reterr) < 0)
+		return echo_hide_request(&request, reterr);
+	secret_wipe(token);
+	r->begun = true;
+	return 0;
 }
 
 /* The access token first: a provider may end all with the other. */
 static int
-revoke_grant(struct cli_provider *p, const struct grant *g, struct diag *reterr)
+revoke_grant(struct revocation *r, struct diag *reterr)
 {
-	if (revoke_token(p, &g->access_token, "access_token", reterr) < 0 ||
+	struct grant *g = &r->grant;
+
+	if (revoke_token(r, &g->access_token, "access_token", reterr) < 0 ||
 	    revoke_token(
-		p, &g->previous_refresh_token, "refresh_token", reterr) < 0)
+		r, &g->previous_refresh_token, "refresh_token", reterr) < 0)
 		return -1;
-	return revoke_token(p, &g->refresh_token, "refresh_token", reterr);
+	return revoke_token(r, &g->refresh_token, "refresh_token", reterr);
 }
 
 /* Nobody renews meanwhile: what is revoked must be the newest, and gone. */
@@ -173,31 +194,102 @@ lock(const struct store *s, const struct account *a, struct cli_wait *w,
 	return 0;
 }
 
+/*
+ * A half of it is no login to go on with: nobody uses a token that is revoked,
+ * and whoever has an older copy takes this one.
+ */
+static int
+keep_rest(struct revocation *r, const struct store *s, struct store_lock *held,
+    const char *account, struct diag *reterr)
+{
+	struct grant *g = &r->grant;
+
+	g->obtained_at = g->expires_at = g->refresh_at = g->binding = 0;
+	grant_succeed(g, g, clock_now_s());
+	return store_write(s, held, account, g, reterr);
+}
+
+/* The lock is held: 0, or -1 with *reterr. */
+static int
+revoke_locked(struct revocation *r, const struct store *s,
+    struct store_lock *held, const char *account, struct diag *reterr)
+{
+	struct diag unsaved = DIAG_INIT;
+
+	if (store_read(s, account, &r->grant, reterr) < 0)
+		return -1;
+	if (revoke_grant(r, reterr) == 0) {
+		r->ended = r->begun;
+		return renew_logout_locked(
+		    s, held, account, clock_now_s(), reterr);
+	}
+	if (!r->begun)
+		return -1;
+	r->forgotten = keep_rest(r, s, held, account, &unsaved) == 0;
+	if (!r->forgotten)
+		cli_say("account %s: %s", account, unsaved.text);
+	return -1;
+}
+
 /* 1: revoked; 0: the provider has no endpoint for that; -1 with *reterr. */
 static int
 revoke(struct cli *c, const struct account *a, struct cli_wait *w,
-    struct diag *reterr)
+    struct revocation *r, struct diag *reterr)
 {
-	auto_grant struct grant g = GRANT_INIT;
-	struct cli_provider p = { .http = NULL };
 	struct store store = STORE_INIT;
 	struct store_lock held = STORE_LOCK_INIT;
-	int rc = cli_provider_open(&p, w, a, reterr);
+	int rc = cli_provider_open(&r->provider, w, a, reterr);
 
-	if (rc == 0 && p.revocation != NULL) {
+	if (rc == 0 && r->provider.revocation != NULL) {
 		rc = -1;
 		if (cli_store_open(c, &store, reterr) == 0 &&
 		    lock(&store, a, w, &held, reterr) == 0 &&
-		    store_read(&store, a->name, &g, reterr) >= 0 &&
-		    revoke_grant(&p, &g, reterr) == 0 &&
-		    renew_logout_locked(
-			&store, &held, a->name, clock_now_s(), reterr) == 0)
+		    revoke_locked(r, &store, &held, a->name, reterr) == 0)
 			rc = 1;
 		store_unlock(&held);
 		store_close(&store);
 	}
-	cli_provider_close(&p);
+	cli_provider_close(&r->provider);
+	grant_wipe(&r->grant);
 	return rc;
+}
+
+/* How far it came. */
+static const char *
+say_progress(struct cli *c, const struct account *a, const struct revocation *r)
+{
+	if (r->ended) {
+		cli_say("account %s: revoked at the provider, but not "
+			"forgotten here: run mailtoken logout %s when this is "
+			"mended:",
+		    a->name, ADVICE_WORD(a->name));
+		return "";
+	}
+	if (r->begun) {
+		(void)tell_agent(c, a,
+		    r->forgotten ? "revoked in part: the access token is "
+				   "forgotten, the login is kept" :
+				   "revoked in part, and not forgotten here");
+		return ": not all is revoked: revoke it again";
+	}
+	return r->asked ? ": it may be revoked, and is kept" :
+			  ": not revoked, and kept";
+}
+
+static int
+say_failed(struct cli *c, const struct account *a, const struct revocation *r,
+    struct cli_wait *w, struct diag *d)
+{
+	int rc;
+
+	if (w->signal != 0 && !r->asked)
+		return cli_wait_interrupted(w);
+	if (w->signal != 0)
+		(void)diag_set(d, DIAG_RETRY, "interrupted");
+	advice_name(d, a->name);
+	(void)diag_wrap(d, "account %s%s", a->name, say_progress(c, a, r));
+	rc = cli_fail(d);
+	return w->signal != 0 ? 128 + w->signal : rc;
 }
 
 static int
@@ -225,6 +317,7 @@ cmd_revoke(struct cli *c, int argc, char *argv[])
 	bool local = argc > 2 && strcmp(argv[2], "--local") == 0;
 	const struct account *a;
 	struct cli_wait w = { .base = NULL };
+	struct revocation r = { .grant = GRANT_INIT };
 	struct diag d = DIAG_INIT;
 	int rc;
 
@@ -232,16 +325,12 @@ cmd_revoke(struct cli *c, int argc, char *argv[])
 		return cli_usage(argv[0]);
 	if ((a = delegated_account(c, argv[1])) == NULL)
 		return EX_CONFIG;
-	rc = cli_wait_open(&w, &d) < 0 ? -1 : revoke(c, a, &w, &d);
+	rc = cli_wait_open(&w, &d) < 0 ? -1 : revoke(c, a, &w, &r, &d);
 	cli_wait_close(&w);
 	if (rc > 0)
 		return tell_agent(
 		    c, a, "revoked at the provider, and logged out");
-	if (w.signal != 0)
-		return cli_wait_interrupted(&w);
-	if (rc == 0)
+	if (rc == 0 && w.signal == 0)
 		return no_endpoint(c, a, local);
-	advice_name(&d, a->name);
-	(void)diag_wrap(&d, "account %s: not revoked, and kept", a->name);
-	return cli_fail(&d);
+	return say_failed(c, a, &r, &w, &d);
 }

@@ -15,7 +15,8 @@ class OddProvider:
     script: the token endpoint's answers to codes, the last one for good;
     with an "error" they come with status 400.
     refreshed: its answer to a refresh token.
-    revoked: the revocation endpoint's status; pause: seconds before that."""
+    revoked: the revocation endpoint's status, or what finds it for a form;
+    pause: seconds before that."""
 
     def __init__(self, script: list, device: dict = None,
                  refreshed: dict = None, revoked: int = 200):
@@ -85,7 +86,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(200, self.owner.device)
         elif self.path == "/revoke":
             time.sleep(self.owner.pause)
-            self._answer(self.owner.revoked, {})
+            status = self.owner.revoked
+            self._answer(status(form) if callable(status) else status, {})
         else:
             answer = self.owner.token(form)
             self._answer(400 if "error" in answer else 200, answer)
