@@ -196,18 +196,28 @@ loopback_close(struct loopback *l)
 	*l = (struct loopback){ .port = 0 };
 }
 
-/* As the kernel's table has it: words of the host's order, in hex. */
+/*
+ * This host's loopback as the kernel's tables have it: words of the host's
+ * order, in hex.  mapped: as a socket of IPv6 has that of IPv4.
+ */
 static void
-print_address(int family, char hex[33])
+print_address(int family, bool mapped, char hex[33])
 {
 	socklen_t len;
 	union address a = address_of(family, 0, &len);
-	const void *bytes = family == AF_INET ? (void *)&a.in.sin_addr :
-						(void *)&a.in6.sin6_addr;
 	uint32_t words[4] = { 0 };
 	size_t n = family == AF_INET ? 1 : 4;
 
-	memcpy(words, bytes, n * sizeof(*words));
+	if (family == AF_INET)
+		memcpy(words, &a.in.sin_addr, sizeof(*words));
+	else
+		memcpy(words, &a.in6.sin6_addr, sizeof(words));
+	if (mapped) {
+		words[3] = words[0];
+		words[2] = htonl(0xffff);
+		words[0] = 0;
+		n = 4;
+	}
 	for (size_t i = 0; i < n; i++)
 		(void)snprintf(hex + 8 * i, 9, "%08X", words[i]);
 }
@@ -238,21 +248,35 @@ find_row(
 	return false;
 }
 
+static bool
+find_peer(const char *path, const char *address, unsigned from, unsigned to,
+    uid_t *ret)
+{
+	FILE *table = fopen(path, "re");
+	bool found;
+
+	if (table == NULL)
+		return false;
+	found = find_row(table, address, from, to, ret);
+	(void)fclose(table);
+	return found;
+}
+
 bool
 loopback_peer(const struct loopback *l, struct evhttp_connection *c, uid_t *ret)
 {
 	char *address = NULL, hex[33];
 	uint16_t port = 0;
-	FILE *table;
-	bool found, six;
+	bool six;
 
 	evhttp_connection_get_peer(c, &address, &port);
 	six = address != NULL && strchr(address, ':') != NULL;
-	print_address(six ? AF_INET6 : AF_INET, hex);
-	table = fopen(six ? "/proc/net/tcp6" : "/proc/net/tcp", "re");
-	if (table == NULL)
+	print_address(six ? AF_INET6 : AF_INET, false, hex);
+	if (find_peer(six ? "/proc/net/tcp6" : "/proc/net/tcp", hex, port,
+		l->port, ret))
+		return true;
+	if (six)
 		return false;
-	found = find_row(table, hex, port, l->port, ret);
-	(void)fclose(table);
-	return found;
+	print_address(AF_INET, true, hex);
+	return find_peer("/proc/net/tcp6", hex, port, l->port, ret);
 }

@@ -68,6 +68,14 @@ static const struct cli_page not_yours = {
 		"this address is for.",
 	.next = "Close this tab.",
 };
+static const struct cli_page nobodys = {
+	.status = HTTP_FORBIDDEN,
+	.title = "Whose browser is this?",
+	.what = "This computer does not tell mailtoken whose program is asking "
+		"(/proc/net/tcp), so that it could be somebody else's.",
+	.next = "Close this tab and open the address that the terminal shows: "
+		"it leads to the login, too.",
+};
 static const struct cli_page not_found = {
 	.status = HTTP_NOTFOUND,
 	.title = "There is nothing here",
@@ -84,15 +92,19 @@ static const struct cli_page bad_method = {
 	.allow = "GET",
 };
 
-/* Everybody can read a program's arguments, and be faster than a browser. */
-static bool
-is_browsers(const struct redirect *r, struct evhttp_request *req)
+/*
+ * Everybody can read a program's arguments, and be faster than a browser.
+ * NULL: it is the browser's user who asks, or root.
+ */
+static const struct cli_page *
+check_user(const struct redirect *r, struct evhttp_request *req)
 {
 	uid_t uid;
 
-	return !loopback_peer(
-		   &r->loopback, evhttp_request_get_connection(req), &uid) ||
-	       uid == r->browser || uid == 0;
+	if (!loopback_peer(
+		&r->loopback, evhttp_request_get_connection(req), &uid))
+		return &nobodys;
+	return uid == r->browser || uid == 0 ? NULL : &not_yours;
 }
 
 static void
@@ -106,6 +118,18 @@ send_to_login(struct redirect *r, struct evhttp_request *req)
 	(void)evhttp_add_header(out, "Cache-Control", "no-store");
 	(void)evhttp_add_header(out, "Connection", "close");
 	evhttp_send_reply(req, HTTP_MOVETEMP, NULL, NULL);
+}
+
+static void
+take_start(struct redirect *r, struct evhttp_request *req, const char *path)
+{
+	const struct cli_page *no = check_user(r, req);
+
+	if (no == NULL && r->start_path != NULL &&
+	    strcmp(path, r->start_path) == 0)
+		send_to_login(r, req);
+	else
+		cli_page_send(req, no != NULL ? no : &started);
 }
 
 static void
@@ -142,13 +166,8 @@ on_request(struct evhttp_request *req, void *arg)
 		take_redirect(r, req, evhttp_uri_get_query(uri));
 	else if (strcmp(path, "/favicon.ico") == 0)
 		evhttp_send_reply(req, HTTP_NOCONTENT, NULL, NULL);
-	else if (strncmp(path, START_PATH, strlen(START_PATH)) == 0 &&
-		 !is_browsers(r, req))
-		cli_page_send(req, &not_yours);
-	else if (r->start_path != NULL && strcmp(path, r->start_path) == 0)
-		send_to_login(r, req);
 	else if (strncmp(path, START_PATH, strlen(START_PATH)) == 0)
-		cli_page_send(req, &started);
+		take_start(r, req, path);
 	else
 		cli_page_send(req, &not_found);
 }

@@ -32,7 +32,8 @@ const char *redirect_uri(const struct redirect *r);
 /*
  * Where a browser of this host may be sent by way of a program's arguments,
  * which everybody can read: it leads on to url once, and holds no state.  Only
- * programs of the user `browser` are let on, where the kernel tells.
+ * programs of the user `browser` and root's are let on, and nobody's where the
+ * kernel does not tell.
  */
 const char *redirect_start(
     struct redirect *r, const struct secret *url, uid_t browser);

@@ -78,7 +78,7 @@ def lab(shared_lab, odd):
     agent = shared_lab.make_agent({})
     agent.accounts = {name_of(user): here for user in (
         "device", "no-device", "browser", "chromium", "no-chromium", "paste",
-        "pipe", "replay", "no", "hasty", "short", "interrupted", "revoked", "out")}
+        "pipe", "unseen", "replay", "no", "hasty", "short", "interrupted", "revoked", "out")}
     agent.accounts |= {name_of(user): one.account()
                        for user, one in odd.items()}
     agent.accounts["secret@contoso.example"] = here | {
@@ -362,7 +362,7 @@ def fetch_as(user: str, url: str) -> str:
         check=True).stdout.strip()
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "[::ffff:127.0.0.1]"])
 def test_the_way_to_the_browser_is_no_other_users(lab, host):
     """Who reads the arguments of programs could be faster than a browser."""
     opened, environment = screen(lab)
@@ -378,6 +378,30 @@ def test_the_way_to_the_browser_is_no_other_users(lab, host):
     assert fetch_as("daemon", start) == "400"
     command.signal(signal.SIGTERM)
     assert ended(command)[0] == 128 + signal.SIGTERM
+
+
+def test_a_browser_that_could_be_anybodys(lab):
+    """Where /proc does not tell whose it is, nobody is led on, and the page
+    says what to do instead, which works."""
+    opened, environment = screen(lab)
+    before = opened.read_text()
+    agent = lab.agent
+    command = Process(
+        ["unshare", "--mount", "sh", "-c", "mount -t tmpfs none /proc/$$/net "
+         '&& exec "$@"', "sh", BUILD / "mailtoken", "-c", agent.conf, "login",
+         name_of("unseen")], agent.directory / f"login-{next(numbers)}",
+        env=client_environment(MAILTOKEN_SOCKET=str(agent.sockets[0])) |
+        environment)
+    lab.ends.callback(command.stop)
+    url = url_of(command)
+    start = until(lambda: opened.read_text()[len(before):].split()[2:], 10,
+                  "a browser")[0]
+    for _ in range(2):
+        status, headers, page = fetch(start)    # root's own, it would be
+        assert status == 403 and "address that the terminal shows" in page
+        check_page(headers, page, parameters(url)["state"])
+    assert fetch(walk(lab, command, "unseen"))[0] == 200
+    assert ended(command)[0] == EX_OK
 
 
 def test_nobody_else_listens_on_the_other_loopback(lab):
