@@ -153,7 +153,10 @@ class Lab:
                 "allow": "postfix"} | more
 
     def arrived(self) -> list:
-        """Subjects of the messages in upstream's mailbox."""
+        """Subjects of the messages in upstream's mailbox, when all that it
+        has taken is there."""
+        if self.up:
+            self.up.wait_empty(30)
         return maildir.subjects(self.directory / "up" / "mail" / "inbox")
 
     def logs(self) -> dict:
