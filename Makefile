@@ -60,7 +60,7 @@ CORE	= $(CORE_PLUGIN) socketmap form json grant_type cloud provider \
 	  regfile inifile rules command_spawn command secret_ref setting \
 	  assertion_key assertion account account_check config_data \
 	  config_text config config_user quote advice_table advice_texts advice_name \
-	  advice oauth2 echo jwt \
+	  login_place advice oauth2 echo jwt \
 	  token_facts token_check exchange_online mail_dialogue device \
 	  authorization arc_key managed_identity credential config_check \
 	  seal keyring fernet proxy_config import_file grant archive \

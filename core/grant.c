@@ -18,6 +18,8 @@ static const struct {
 	{ "refresh_at", offsetof(struct grant, refresh_at) },
 	{ "login_at", offsetof(struct grant, login_at) },
 	{ "binding", offsetof(struct grant, binding) },
+	{ "place", offsetof(struct grant, place) },
+	{ "previous_place", offsetof(struct grant, previous_place) },
 }, secrets[] = {
 	{ "refresh_token", offsetof(struct grant, refresh_token) },
 	{ "previous_refresh_token",
@@ -65,12 +67,15 @@ grant_copy(struct grant *to, const struct grant *from)
 }
 
 void
-grant_rotate(struct grant *g, struct secret *refresh_token)
+grant_rotate(struct grant *g, struct secret *refresh_token, int64_t place)
 {
 	if (!secret_empty(&g->refresh_token) &&
-	    !secret_same(&g->refresh_token, refresh_token))
+	    !secret_same(&g->refresh_token, refresh_token)) {
 		secret_move(&g->previous_refresh_token, &g->refresh_token);
+		g->previous_place = g->place;
+	}
 	secret_move(&g->refresh_token, refresh_token);
+	g->place = place;
 }
 
 void

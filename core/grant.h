@@ -29,20 +29,25 @@ struct grant {
 					 * differs from that of the one before */
 	int64_t binding;	/* account_binding() when the access token was
 				 * asked for; 0: not known */
+	int64_t place;		/* login_place() of the refresh token; 0: not
+				 * known */
+	int64_t previous_place;	/* of the previous one */
 	int64_t asked_ms;	/* not on disk: when this process asked for the
 				 * access token, by renew_env's now_ms; 0: it
 				 * was read */
 };
 #define GRANT_INIT \
-	{ 0, SECRET_INIT, SECRET_INIT, SECRET_INIT, 0, 0, 0, 0, 0, 0 }
+	{ 0, SECRET_INIT, SECRET_INIT, SECRET_INIT, 0, 0, 0, 0, 0, 0, 0, \
+		0 }
 void grant_wipe(struct grant *g);
 /* On false (out of memory) *to is as it was. */
 bool grant_copy(struct grant *to, const struct grant *from);
 /*
- * A new refresh token comes in (taken over); the one before it is kept.  The
- * same one again changes nothing.
+ * A new refresh token comes in (taken over), of that login_place(); the one
+ * before it is kept.  The same one again changes nothing but the place.
  */
-void grant_rotate(struct grant *g, struct secret *refresh_token);
+void grant_rotate(
+	struct grant *g, struct secret *refresh_token, int64_t place);
 /*
  * As a login, g is to take the place of what is on disk (which may be g): no
  * copy of that is newer.

@@ -8,6 +8,7 @@
 #include "cleanup.h"
 #include "command.h"
 #include "credential.h"
+#include "login_place.h"
 #include "oauth2.h"
 #include "refresh.h"
 #include "token_request.h"
@@ -111,15 +112,23 @@ finish_renewed(struct renewal *r)
 	finish(r, &r->grant, rc < 0 ? &unsaved : NULL, NULL);
 }
 
+/* The one that was sent was good there, and so the next one will be. */
+static void
+take_refresh_token(struct renewal *r, struct secret *next)
+{
+	r->grant.place = login_place(r->account);
+	if (!secret_empty(next))
+		grant_rotate(&r->grant, next, r->grant.place);
+}
+
 static void
 take_tokens(struct renewal *r, struct oauth2_tokens *t)
 {
 	/* The wall clock may have been set since we asked. */
 	int64_t at = r->env->wall_s(r->asked_ms);
 
-	if (!secret_empty(&t->refresh_token) &&
-	    r->account->grant == GRANT_REFRESH_TOKEN)
-		grant_rotate(&r->grant, &t->refresh_token);
+	if (r->account->grant == GRANT_REFRESH_TOKEN)
+		take_refresh_token(r, &t->refresh_token);
 	secret_move(&r->grant.access_token, &t->access_token);
 	/* Counted from before the request: its life began no earlier. */
 	r->grant.generation = r->newest + 1;
@@ -141,7 +150,7 @@ finish_refused(struct renewal *r, struct oauth2_tokens *t, struct diag *why)
 	if (!secret_empty(&t->refresh_token) &&
 	    r->account->grant == GRANT_REFRESH_TOKEN &&
 	    !secret_same(&t->refresh_token, &r->grant.refresh_token)) {
-		grant_rotate(&r->grant, &t->refresh_token);
+		take_refresh_token(r, &t->refresh_token);
 		r->grant.generation = r->newest + 1;
 		grant_take_times(&r->grant, &r->known);
 		kept = save(r, &unsaved) == 0;
@@ -337,13 +346,14 @@ choose_grant(struct renewal *r, struct diag *reterr)
 		r->grant = r->known;
 		r->known = (struct grant)GRANT_INIT;
 	}
-	if (r->account->grant == GRANT_REFRESH_TOKEN &&
-	    secret_empty(&r->grant.refresh_token))
+	if (r->account->grant != GRANT_REFRESH_TOKEN)
+		return 0;
+	if (secret_empty(&r->grant.refresh_token))
 		return diag_set(reterr, DIAG_REAUTH,
 		    "no refresh token yet: "
 		    "run mailtoken login %s",
 		    ADVICE_WORD(r->account->name));
-	return 0;
+	return login_place_check(r->account, r->grant.place, reterr);
 }
 
 /*

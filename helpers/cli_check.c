@@ -10,6 +10,7 @@
 #include "advice_name.h"
 #include "cli.h"
 #include "config_check.h"
+#include "login_place.h"
 #include "privileges.h"
 #include "sealing.h"
 
@@ -64,6 +65,9 @@ check_state(const struct config *config)
 			cli_say("account %s: note: no refresh token yet: "
 				"mailtoken login %s",
 			    a->name, ADVICE_WORD(a->name));
+		} else if (a->grant == GRANT_REFRESH_TOKEN &&
+			   login_place_check(a, g.place, &d) < 0) {
+			cli_say("account %s: note: %s", a->name, d.text);
 		}
 	}
 	store_close(&store);

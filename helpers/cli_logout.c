@@ -12,6 +12,7 @@
 #include "clock.h"
 #include "echo.h"
 #include "json.h"
+#include "login_place.h"
 #include "renew.h"
 #include "renew_login.h"
 
@@ -166,15 +167,26 @@ revoke_token(struct revocation *r, struct secret *token, const char *hint,
 	return 0;
 }
 
-/* The access token first: a provider may end all with the other. */
+/*
+ * The access token first: a provider may end all with the other.  Nothing for
+ * a provider that it is not of.
+ */
 static int
 revoke_grant(struct revocation *r, struct diag *reterr)
 {
+	const struct account *a = r->provider.account;
 	struct grant *g = &r->grant;
 
+	if (!secret_empty(&g->refresh_token) && !login_place_same(a, g->place))
+		return diag_set(reterr, DIAG_CONFIG,
+		    "the login is of another provider than the section "
+		    "names: change that back and try again, or run "
+		    "mailtoken logout %s",
+		    ADVICE_WORD(a->name));
 	if (revoke_token(r, &g->access_token, "access_token", reterr) < 0 ||
-	    revoke_token(
-		r, &g->previous_refresh_token, "refresh_token", reterr) < 0)
+	    (login_place_same(a, g->previous_place) &&
+		revoke_token(r, &g->previous_refresh_token, "refresh_token",
+		    reterr) < 0))
 		return -1;
 	return revoke_token(r, &g->refresh_token, "refresh_token", reterr);
 }

@@ -59,7 +59,7 @@ cli_store_login(struct cli *c, const struct account *a,
 	if (cli_store_open(c, &store, reterr) < 0)
 		return -1;
 	cli_store_say_busy(&store, a->name);
-	rc = renew_login(&store, a->name, refresh_token, clock_now_s(), reterr);
+	rc = renew_login(&store, a, refresh_token, clock_now_s(), reterr);
 	store_close(&store);
 	return rc;
 }

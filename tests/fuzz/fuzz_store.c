@@ -20,6 +20,7 @@ static void
 check_same(const struct grant *a, const struct grant *b)
 {
 	if (a->generation != b->generation || a->expires_at != b->expires_at ||
+	    a->place != b->place || a->previous_place != b->previous_place ||
 	    a->refresh_token.len != b->refresh_token.len ||
 	    a->access_token.len != b->access_token.len)
 		abort();

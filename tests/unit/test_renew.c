@@ -15,6 +15,7 @@
 
 #include "cleanup.h"
 #include "fake_server.h"
+#include "login_place.h"
 #include "renew.h"
 #include "renew_login.h"
 #include "sealing.h"
@@ -478,7 +479,8 @@ waits_for_the_lock(void **state)
 	assert_int_equal(store_lock_wait(&lab->store, ACCOUNT, 60, &l, &d), -1);
 	assert_int_equal(d.kind, DIAG_RETRY);
 	set(&rt, "rt-new");
-	assert_int_equal(renew_login(&lab->store, ACCOUNT, &rt, NOW, &d), 0);
+	assert_int_equal(
+	    renew_login(&lab->store, lab->account, &rt, NOW, &d), 0);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 	expect_disk(lab, 7, "", "rt-new", "rt-1");
 }
@@ -710,8 +712,8 @@ login_beats_an_unsaved_grant(void **state)
 		known.generation = 9;
 		set(&known.refresh_token, "rt-lost");
 		lab->current = 70;
-		assert_int_equal(
-		    renew_login(&lab->store, ACCOUNT, &rt, NOW + steps[i], &d),
+		assert_int_equal(renew_login(&lab->store, lab->account, &rt,
+				     NOW + steps[i], &d),
 		    0);
 		expect_disk(lab, 6, "", "rt-70", "rt-0");
 		renew(&lab->env, lab->account, &known, false);
@@ -1291,21 +1293,159 @@ logs_in(void **state)
 	auto_secret struct secret rt = SECRET_INIT;
 	struct diag d = DIAG_INIT;
 
-	assert_int_equal(renew_login(&lab->store, ACCOUNT, &rt, NOW, &d), -1);
+	assert_int_equal(
+	    renew_login(&lab->store, lab->account, &rt, NOW, &d), -1);
 	set(&rt, "rt-a");
-	assert_int_equal(renew_login(&lab->store, ACCOUNT, &rt, NOW, &d), 0);
+	assert_int_equal(
+	    renew_login(&lab->store, lab->account, &rt, NOW, &d), 0);
 	expect_disk(lab, 1, "", "rt-a", "");
-	assert_int_equal(renew_login(&lab->store, ACCOUNT, &rt, NOW, &d), 0);
+	assert_int_equal(
+	    renew_login(&lab->store, lab->account, &rt, NOW, &d), 0);
 	expect_disk(lab, 2, "", "rt-a", "");
 	set(&rt, "rt-b");
-	assert_int_equal(renew_login(&lab->store, ACCOUNT, &rt, NOW, &d), 0);
+	assert_int_equal(
+	    renew_login(&lab->store, lab->account, &rt, NOW, &d), 0);
 	expect_disk(lab, 3, "", "rt-b", "rt-a");
 	disk_full = true;
 	set(&rt, "rt-c");
-	assert_int_equal(renew_login(&lab->store, ACCOUNT, &rt, NOW, &d), -1);
+	assert_int_equal(
+	    renew_login(&lab->store, lab->account, &rt, NOW, &d), -1);
 	assert_int_equal(d.kind, DIAG_RETRY);
 	expect_disk(lab, 3, "", "rt-b", "rt-a");
 	expect_rest(lab);
+}
+
+/* Of the state: where the refresh token is at home, and the previous one. */
+static void
+expect_places(struct lab *lab, int64_t place, int64_t previous)
+{
+	auto_grant struct grant g = GRANT_INIT;
+	struct diag d = DIAG_INIT;
+
+	assert_int_equal(store_read(&lab->store, ACCOUNT, &g, &d), 1);
+	assert_int_equal(g.place, place);
+	assert_int_equal(g.previous_place, previous);
+}
+
+/* The same server by another name, which makes it another provider. */
+static void
+configure_stranger(struct lab *lab, const char *key, const char *path)
+{
+	char keys[256];
+
+	(void)snprintf(keys, sizeof(keys),
+	    "client_id = id\ngrant = refresh_token\n"
+	    "%s = http://localhost:%u/%s\n",
+	    key, lab->server.port, path);
+	configure(lab, keys);
+}
+
+static void
+log_in(struct lab *lab, const char *token)
+{
+	auto_secret struct secret rt = SECRET_INIT;
+	struct diag d = DIAG_INIT;
+
+	set(&rt, token);
+	assert_int_equal(
+	    renew_login(&lab->store, lab->account, &rt, NOW, &d), 0);
+}
+
+static void
+sends_a_login_to_no_stranger(void **state)
+{
+	static const char *const at[][2] = { { "token_endpoint", "token" },
+		{ "issuer", "issuer" } };
+	struct lab *lab = *state;
+	auto_grant struct grant known = GRANT_INIT;
+	int64_t home = login_place(lab->account);
+	struct diag d = DIAG_INIT;
+
+	log_in(lab, "rt-0");
+	expect_places(lab, home, 0);
+	for (size_t i = 0; i < sizeof(at) / sizeof(at[0]); i++)
+		for (int newer = 0; newer < 2; newer++) {
+			configure_stranger(lab, at[i][0], at[i][1]);
+			/* What could not be written is not theirs, either. */
+			grant_wipe(&known);
+			known.generation = newer != 0 ? 9 : 1;
+			known.login_at = NOW;
+			known.place = home;
+			set(&known.refresh_token, "rt-0");
+			renew(&lab->env, lab->account, &known, true);
+			assert_int_equal(result.why.kind, DIAG_REAUTH);
+			assert_false(result.why.provider);
+			assert_non_null(
+			    strstr(result.why.text, "another provider"));
+			assert_int_equal(lab->server.requests, 0);
+			expect_places(lab, home, 0);
+			expect_rest(lab);
+		}
+	/* Nothing is lost with that. */
+	configure_refresh(lab);
+	renew(&lab->env, lab->account, NULL, false);
+	expect_disk(lab, 10, "at-0", "rt-1", "rt-0");
+	expect_places(lab, home, home);
+	/* Who logs in is asked for there, */
+	configure_stranger(lab, at[0][0], at[0][1]);
+	lab->current = 7;
+	log_in(lab, "rt-7");
+	expect_places(lab, login_place(lab->account), home);
+	renew(&lab->env, lab->account, NULL, false);
+	assert_true(result.have);
+	expect_places(
+	    lab, login_place(lab->account), login_place(lab->account));
+	/* and what is out is nobody's. */
+	assert_int_equal(renew_logout(&lab->store, ACCOUNT, NOW, &d), 0);
+	expect_places(lab, 0, 0);
+}
+
+/* State of 0.1.0: it is to be used where it always was. */
+static void
+learns_where_a_login_is_good(void **state)
+{
+	struct lab *lab = *state;
+	auto_grant struct grant g = GRANT_INIT;
+	int64_t home = login_place(lab->account);
+
+	start_with(lab, &g);
+	lab->refuse = true;
+	renew(&lab->env, lab->account, &g, true);
+	assert_false(result.have);
+	expect_places(lab, 0, 0);
+	lab->refuse = false;
+	lab->keep = true;
+	renew(&lab->env, lab->account, &g, true);
+	assert_true(result.have);
+	expect_places(lab, home, 0);
+	/* Also from an answer with a token that is dead. */
+	grant_wipe(&g);
+	start_with(lab, &g);
+	lab->keep = false;
+	lab->dead = true;
+	renew(&lab->env, lab->account, &g, true);
+	assert_false(result.have);
+	expect_places(lab, home, home);
+}
+
+/* An application's token says nothing of a login that lies there still. */
+static void
+an_application_moves_no_login(void **state)
+{
+	struct lab *lab = *state;
+	int64_t home = login_place(lab->account);
+	char keys[512];
+
+	log_in(lab, "rt-0");
+	(void)snprintf(keys, sizeof(keys),
+	    "client_id = id\ngrant = client_credentials\n"
+	    "client_secret = command:/bin/echo secret\n"
+	    "token_endpoint = http://localhost:%u/token\n",
+	    lab->server.port);
+	configure(lab, keys);
+	renew(&lab->env, lab->account, NULL, false);
+	assert_true(result.have);
+	expect_places(lab, home, 0);
 }
 
 int
@@ -1342,6 +1482,9 @@ main(void)
 		T(stops_before_it_asks),
 		T(stops_with_the_answer),
 		T(logs_in),
+		T(sends_a_login_to_no_stranger),
+		T(learns_where_a_login_is_good),
+		T(an_application_moves_no_login),
 	};
 
 	(void)signal(SIGPIPE, SIG_IGN);

@@ -166,6 +166,8 @@ fill(struct grant *g, int64_t generation, const char *rt, const char *at)
 	g->refresh_at = 1790001800;
 	g->login_at = 1780000000;
 	g->binding = INT64_MAX;
+	g->place = INT64_MAX - 1;
+	g->previous_place = 1;
 }
 
 static int
@@ -201,6 +203,8 @@ same(const struct grant *a, const struct grant *b)
 	assert_int_equal(a->refresh_at, b->refresh_at);
 	assert_int_equal(a->login_at, b->login_at);
 	assert_int_equal(a->binding, b->binding);
+	assert_int_equal(a->place, b->place);
+	assert_int_equal(a->previous_place, b->previous_place);
 	assert_string_equal(a->refresh_token.ptr, b->refresh_token.ptr);
 	assert_string_equal(
 	    a->previous_refresh_token.ptr, b->previous_refresh_token.ptr);
@@ -257,6 +261,7 @@ static const struct {
 	    "'generation' is missing" },
 	{ "negative", FILE_("expires_at=-1\n\n"), "'expires_at' is no number" },
 	{ "no number", FILE_("login_at=soon\n\n"), "'login_at' is no number" },
+	{ "no place", FILE_("place=https\n\n"), "'place' is no number" },
 	{ "endless token", FILE_("access_token=t\n\n"),
 	    "'expires_at' is miss" },
 	{ "trailing bytes", FILE_("\nmore\n\n"), "damaged" },
