@@ -1,5 +1,6 @@
 #include "announce.h"
 
+#include "advice_name.h"
 #include "clock.h"
 #include "log.h"
 
@@ -108,7 +109,7 @@ announce_lost(
 	(void)diag_set(&d, DIAG_REAUTH,
 	    "the last refresh token could not be saved (%.250s), and the one "
 	    "before may be good no more: run mailtoken login %s",
-	    why->text, l->account->name);
+	    why->text, ADVICE_WORD(l->account->name));
 	say(l, LOG_ERR, "login-lost", DIAG_OK, d.text);
 }
 
@@ -123,7 +124,7 @@ announce_cut_off(const struct live *l)
 	    "the agent ends before the provider has answered, and the refresh "
 	    "token that it was given may be good no more: if the next renewal "
 	    "fails, run mailtoken login %s",
-	    l->account->name);
+	    ADVICE_WORD(l->account->name));
 	say(l, LOG_ERR, "renewal-cut-off", DIAG_OK, d.text);
 }
 
