@@ -65,7 +65,7 @@ CORE	= $(CORE_PLUGIN) socketmap form json grant_type cloud provider \
 	  authorization arc_key managed_identity credential config_check \
 	  seal keyring fernet proxy_config import_file grant archive \
 	  sealed_grant owned_file state_dir store sealing refresh gate \
-	  http_failure http_url http token_request renew renew_login
+	  http_failure http_request http_turns http_url http token_request renew renew_login
 
 LIBS_CORE   = libcurl json-c libevent libcrypto
 LIBS_AGENT  = $(LIBS_CORE) libsystemd
@@ -92,7 +92,8 @@ PRODUCTS = $(BUILD)/libxoauth2.so $(BUILD)/libmailtoken.so.0 \
 	  $(DOVECOT:%=$(BUILD)/dovecot/%)
 UNIT	= $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
 # Preloaded into a program under test.
-PRELOADS = $(addprefix $(BUILD)/tests/system/hosts/,fasttime.so steptime.so diskfault.so)
+PRELOADS = $(addprefix $(BUILD)/tests/system/hosts/,fasttime.so steptime.so diskfault.so \
+	  deafname.so)
 # etpanhost is built by its test, with headers that cannot be installed here.
 HOSTS	= $(patsubst %.c,$(BUILD)/%,$(filter-out %/etpanhost.c %/clocks.c \
 	  $(PRELOADS:$(BUILD)/%.so=%.c),$(wildcard tests/system/hosts/*.c)))

@@ -11,55 +11,60 @@
 
 #include "cleanup.h"
 #include "http_failure.h"
+#include "http_turns.h"
 #include "http_url.h"
 
 #define CONNECT_MAX_MS	  10000
-#define HOST_CONNECTIONS  8
-#define TOTAL_CONNECTIONS 64
 #define KEPT_MAX_MS	  120000 /* libcurl keeps nothing idle for longer */
 #define RETRY_AFTER_MAX_S 3600
 #define GRACE_MS	  250 /* for libcurl to end a call by its own clock */
+
+#define SET(option, value) \
+	(curl_easy_setopt(c->easy, (option), (value)) == CURLE_OK)
 
 struct http {
 	struct event_base *base;
 	CURLM *multi;
 	struct event *timer; /* libcurl's */
-	struct http_call *calls;
+	struct http_turns turns;
 	int64_t fresh_until_ms; /* by now_ms(): connections are not reused */
 };
 
 struct http_call {
+	struct http_turn turn; /* first, for call_of() */
 	struct http *http;
-	struct http_call *prev, *next;
 	CURL *easy;
 	struct curl_slist *headers;
-	struct event *deadline; /* ours: also while libcurl lets it queue */
+	struct event *deadline; /* of the phase that it is in */
+	enum http_phase phase;
+	bool once;
+	bool no_memory; /* to begin with */
 	struct buf body;
 	bool too_large;
 	int socket_error; /* errno of the last socket(); 0: there is one */
-	int64_t timeout_ms;
-	char *host; /* for the texts */
+	int64_t connect_ms, timeout_ms;
+	char *host;   /* for the texts */
+	char *origin; /* its turn's */
 	char *ca_file;
 	char error[CURL_ERROR_SIZE];
 	http_done *done;
 	void *arg;
 };
 
+static struct http_call *
+call_of(struct http_turn *t)
+{
+	return (struct http_call *)(void *)t;
+}
+
+/* Of a call that has no turn. */
 static void
 call_free(struct http_call *c)
 {
-	struct http *h = c->http;
-
 	if (c->easy != NULL) {
-		(void)curl_multi_remove_handle(h->multi, c->easy);
+		(void)curl_multi_remove_handle(c->http->multi, c->easy);
 		curl_easy_cleanup(c->easy);
 	}
-	if (c->prev != NULL)
-		c->prev->next = c->next;
-	else if (h->calls == c)
-		h->calls = c->next;
-	if (c->next != NULL)
-		c->next->prev = c->prev;
 	for (struct curl_slist *l = c->headers; l != NULL; l = l->next)
 		explicit_bzero(l->data, strlen(l->data));
 	curl_slist_free_all(c->headers);
@@ -67,8 +72,58 @@ call_free(struct http_call *c)
 		event_free(c->deadline);
 	buf_wipe(&c->body);
 	free(c->host);
+	free(c->origin);
 	free(c->ca_file);
 	free(c);
+}
+
+/* As libcurl's. */
+static int64_t
+now_ms(void)
+{
+	struct timespec ts = { 0, 0 };
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+static int
+set_deadline(struct http_call *c, int64_t ms)
+{
+	struct timeval tv = { .tv_sec = ms / 1000,
+		.tv_usec = ms % 1000 * 1000 };
+
+	return evtimer_add(c->deadline, &tv);
+}
+
+static int
+call_begin(struct http_call *c)
+{
+	struct http *h = c->http;
+	/* On a connection of its own a request is never sent again. */
+	bool fresh = c->once || now_ms() < h->fresh_until_ms;
+
+	if (!SET(CURLOPT_FRESH_CONNECT, fresh ? 1L : 0L) ||
+	    set_deadline(c, c->connect_ms + GRACE_MS) < 0 ||
+	    curl_multi_add_handle(h->multi, c->easy) != CURLM_OK)
+		return -1;
+	c->phase = HTTP_CONNECTING;
+	return 0;
+}
+
+/* Another may begin instead. */
+static void
+call_drop(struct http_call *c)
+{
+	struct http_turn *next = http_turns_leave(&c->http->turns, &c->turn);
+	struct http_call *n = next != NULL ? call_of(next) : NULL;
+
+	call_free(c);
+	if (n == NULL || call_begin(n) == 0)
+		return;
+	/* We may be in http_cancel(): its owner hears of it from the loop. */
+	n->no_memory = true;
+	event_active(n->deadline, EV_TIMEOUT, 0);
 }
 
 static int
@@ -79,6 +134,8 @@ call_failure(const struct http_call *c, CURLcode rc, struct diag *ret)
 		.error = c->error,
 		.host = c->host,
 		.ca_file = c->ca_file,
+		.phase = c->phase,
+		.connect_ms = c->connect_ms,
 		.timeout_ms = c->timeout_ms,
 		.answer_max = c->body.max,
 		.too_large = c->too_large,
@@ -124,7 +181,7 @@ call_end(struct http_call *c, CURLcode rc)
 			    c->host, a.status);
 	}
 	c->done(c->arg, why.kind == DIAG_OK ? &a : NULL, &why);
-	call_free(c);
+	call_drop(c);
 }
 
 /*
@@ -176,9 +233,12 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 static void
 on_deadline(evutil_socket_t fd, short what, void *arg)
 {
+	struct http_call *c = arg;
+
 	(void)fd;
 	(void)what;
-	call_end(arg, CURLE_OPERATION_TIMEDOUT);
+	call_end(
+	    c, c->no_memory ? CURLE_OUT_OF_MEMORY : CURLE_OPERATION_TIMEDOUT);
 }
 
 /* libcurl says what it waits for on a socket; ev is what we keep there. */
@@ -217,16 +277,6 @@ watch_time(CURLM *multi, long timeout_ms, void *arg)
 				evtimer_add(h->timer, &tv);
 }
 
-/* As libcurl's. */
-static int64_t
-now_ms(void)
-{
-	struct timespec ts = { 0, 0 };
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 void
 http_woke(struct http *h)
 {
@@ -254,24 +304,32 @@ http_new(struct event_base *base, struct diag *reterr)
 	(void)curl_multi_setopt(h->multi, CURLMOPT_TIMERFUNCTION, watch_time);
 	(void)curl_multi_setopt(h->multi, CURLMOPT_TIMERDATA, h);
 	(void)curl_multi_setopt(
-	    h->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)HOST_CONNECTIONS);
+	    h->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)HTTP_TURNS_HOST);
 	(void)curl_multi_setopt(
-	    h->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)TOTAL_CONNECTIONS);
+	    h->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)HTTP_TURNS_TOTAL);
 	return h;
+}
+
+static void
+free_all(struct http_turn_list *l)
+{
+	struct http_turn *t, *next;
+
+	for (t = l->first; t != NULL; t = next) {
+		next = t->next;
+		call_free(call_of(t));
+	}
 }
 
 void
 http_free(struct http **h)
 {
 	struct http *p = *h;
-	struct http_call *c, *next;
 
 	if (p == NULL)
 		return;
-	for (c = p->calls; c != NULL; c = next) {
-		next = c->next;
-		call_free(c);
-	}
+	free_all(&p->turns.queue);
+	free_all(&p->turns.begun);
 	/* Gives up its sockets by watch_socket(), so before the timer. */
 	if (p->multi != NULL)
 		(void)curl_multi_cleanup(p->multi);
@@ -304,42 +362,6 @@ open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *to)
 	return fd < 0 ? CURL_SOCKET_BAD : fd;
 }
 
-static bool
-add_header(struct http_call *c, const char *line)
-{
-	struct curl_slist *l = curl_slist_append(c->headers, line);
-
-	if (l == NULL)
-		return false;
-	c->headers = l;
-	return true;
-}
-
-/* Nothing, if value is; name is what the line begins with. */
-static bool
-add_secret_header(
-    struct http_call *c, const char *name, const struct secret *value)
-{
-	auto_buf struct buf line = BUF_INIT(1 << 20);
-
-	if (value == NULL || secret_empty(value))
-		return true;
-	buf_adds(&line, name);
-	buf_add(&line, value->ptr, value->len);
-	buf_add(&line, "", 1);
-	return !line.failed && add_header(c, line.ptr);
-}
-
-static bool
-make_headers(struct http_call *c, const struct http_request *req)
-{
-	/* No "100 Continue": it costs a round trip, or a second. */
-	return add_header(c, "Accept: application/json") &&
-	       add_header(c, "Expect:") &&
-	       add_secret_header(c, "Authorization: ", req->authorization) &&
-	       add_secret_header(c, "", req->header);
-}
-
 int
 http_check_url(const char *url, bool insecure_http, struct diag *reterr)
 {
@@ -348,92 +370,89 @@ http_check_url(const char *url, bool insecure_http, struct diag *reterr)
 	return http_url_host(url, insecure_http, false, &host, reterr);
 }
 
-#define SET(c, option, value) \
-	(curl_easy_setopt((c)->easy, (option), (value)) == CURLE_OK)
-
-/* These return false for want of memory. */
-static bool
-set_security(struct http_call *c, const struct http_request *req)
+/* There is a connection: what comes now is the server's time. */
+static int
+on_connection(void *arg, char *peer, char *own, int peer_port, int own_port)
 {
-	const char *protocols =
-	    req->insecure_http || req->metadata ? "https,http" : "https";
+	struct http_call *c = arg;
 
-	return SET(c, CURLOPT_PROTOCOLS_STR, protocols) &&
-	       SET(c, CURLOPT_FOLLOWLOCATION, 0L) &&
-	       SET(c, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED) &&
-	       SET(c, CURLOPT_SSL_VERIFYPEER, 1L) &&
-	       SET(c, CURLOPT_SSL_VERIFYHOST, 2L) &&
-	       SET(c, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) &&
-	       (req->ca_file == NULL || /* this CA and no other */
-		   (SET(c, CURLOPT_CAINFO, req->ca_file) &&
-		       SET(c, CURLOPT_CAPATH, NULL)));
+	(void)peer;
+	(void)own;
+	(void)peer_port;
+	(void)own_port;
+	if (c->phase == HTTP_CONNECTING) /* and not a repetition */
+		(void)set_deadline(c, c->timeout_ms);
+	c->phase = HTTP_ASKED;
+	return CURL_PREREQFUNC_OK;
 }
 
 static bool
 set_connection(struct http_call *c, const struct http_request *req)
 {
-	long connect_ms = req->timeout_ms < CONNECT_MAX_MS ?
-			      (long)req->timeout_ms :
-			      CONNECT_MAX_MS;
 	bool direct = http_host_is_loopback(c->host) || req->metadata;
-	bool fresh = req->once || now_ms() < c->http->fresh_until_ms;
 
-	/* On a connection of its own a request is never sent again. */
-	return SET(c, CURLOPT_NOSIGNAL, 1L) &&
-	       SET(c, CURLOPT_CONNECTTIMEOUT_MS, connect_ms) &&
-	       SET(c, CURLOPT_TIMEOUT_MS, (long)req->timeout_ms) &&
-	       SET(c, CURLOPT_FRESH_CONNECT, fresh ? 1L : 0L) &&
-	       SET(c, CURLOPT_FORBID_REUSE, req->once ? 1L : 0L) &&
-	       SET(c, CURLOPT_OPENSOCKETFUNCTION, open_socket) &&
-	       SET(c, CURLOPT_OPENSOCKETDATA, c) &&
+	/*
+	 * Our deadlines are exact.  QUICK_EXIT: a thread that looks up a name
+	 * is left to itself when the call ends; else all would wait for it.
+	 */
+	return SET(CURLOPT_NOSIGNAL, 1L) && SET(CURLOPT_QUICK_EXIT, 1L) &&
+	       SET(CURLOPT_CONNECTTIMEOUT_MS, (long)c->connect_ms) &&
+	       SET(CURLOPT_FORBID_REUSE, req->once ? 1L : 0L) &&
+	       SET(CURLOPT_OPENSOCKETFUNCTION, open_socket) &&
+	       SET(CURLOPT_OPENSOCKETDATA, c) &&
+	       SET(CURLOPT_PREREQFUNCTION, on_connection) &&
+	       SET(CURLOPT_PREREQDATA, c) &&
 	       (!direct ||
-		   (SET(c, CURLOPT_PROXY, "") && SET(c, CURLOPT_NOPROXY, "*")));
+		   (SET(CURLOPT_PROXY, "") && SET(CURLOPT_NOPROXY, "*")));
 }
 
 static bool
-set_form(struct http_call *c, const struct buf *form)
+set_receiver(struct http_call *c)
 {
-	return SET(c, CURLOPT_POST, 1L) &&
-	       SET(c, CURLOPT_POSTFIELDS, form->ptr ? form->ptr : "") &&
-	       SET(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)form->len);
+	return SET(CURLOPT_WRITEFUNCTION, take_body) &&
+	       SET(CURLOPT_WRITEDATA, c) &&
+	       SET(CURLOPT_ERRORBUFFER, c->error) && SET(CURLOPT_PRIVATE, c);
 }
-
-static bool
-set_options(struct http_call *c, const struct http_request *req)
-{
-	/* Not to have it is fine: a libcurl without HTTP/2. */
-	(void)SET(c, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
-	return SET(c, CURLOPT_URL, req->url) &&
-	       SET(c, CURLOPT_USERAGENT, "mailtoken/" MAILTOKEN_VERSION) &&
-	       SET(c, CURLOPT_HTTPHEADER, c->headers) && set_security(c, req) &&
-	       set_connection(c, req) &&
-	       (req->form == NULL || set_form(c, req->form)) &&
-	       SET(c, CURLOPT_WRITEFUNCTION, take_body) &&
-	       SET(c, CURLOPT_WRITEDATA, c) &&
-	       SET(c, CURLOPT_ERRORBUFFER, c->error) &&
-	       SET(c, CURLOPT_PRIVATE, c);
-}
-#undef SET
 
 /* Everything that can fail without libcurl having begun. */
 static bool
 call_prepare(struct http_call *c, const struct http_request *req)
 {
-	if (req->ca_file != NULL && (c->ca_file = strdup(req->ca_file)) == NULL)
+	const char *authority = strstr(req->url, "://") + 3;
+
+	c->origin = strndup(req->url,
+	    (size_t)(authority - req->url) + strcspn(authority, "/?#"));
+	if (c->origin == NULL ||
+	    (req->ca_file != NULL &&
+		(c->ca_file = strdup(req->ca_file)) == NULL))
 		return false;
+	c->turn.origin = c->origin;
 	c->deadline = evtimer_new(c->http->base, on_deadline, c);
 	c->easy = curl_easy_init();
-	return c->deadline != NULL && c->easy != NULL && make_headers(c, req) &&
-	       set_options(c, req);
+	return c->deadline != NULL && c->easy != NULL &&
+	       http_request_headers(req, &c->headers) &&
+	       http_request_options(req, c->headers, c->easy) &&
+	       set_connection(c, req) && set_receiver(c);
+}
+
+/* Now, or when it is its turn. */
+static int
+call_enter(struct http_call *c)
+{
+	int rc;
+
+	rc = http_turns_enter(&c->http->turns, &c->turn) ?
+		 call_begin(c) :
+		 set_deadline(c, c->timeout_ms);
+	if (rc < 0) /* nobody waits for this turn: it came last */
+		(void)http_turns_leave(&c->http->turns, &c->turn);
+	return rc;
 }
 
 struct http_call *
 http_start(struct http *h, const struct http_request *req, http_done *done,
     void *arg, struct diag *reterr)
 {
-	int64_t ms = req->timeout_ms + GRACE_MS;
-	struct timeval deadline = { .tv_sec = ms / 1000,
-		.tv_usec = ms % 1000 * 1000 };
 	auto_free char *host = NULL;
 	struct http_call *c;
 
@@ -446,20 +465,18 @@ http_start(struct http *h, const struct http_request *req, http_done *done,
 	}
 	c->host = take_ptr(&host);
 	c->http = h;
+	c->once = req->once;
 	c->timeout_ms = req->timeout_ms;
+	c->connect_ms =
+	    req->timeout_ms < CONNECT_MAX_MS ? req->timeout_ms : CONNECT_MAX_MS;
 	c->done = done;
 	c->arg = arg;
 	buf_init(&c->body, req->answer_max);
-	if (!call_prepare(c, req) || evtimer_add(c->deadline, &deadline) < 0 ||
-	    curl_multi_add_handle(h->multi, c->easy) != CURLM_OK) {
+	if (!call_prepare(c, req) || call_enter(c) < 0) {
 		call_free(c);
 		(void)diag_nomem(reterr);
 		return NULL;
 	}
-	c->next = h->calls;
-	if (c->next != NULL)
-		c->next->prev = c;
-	h->calls = c;
 	return c;
 }
 
@@ -467,6 +484,6 @@ void
 http_cancel(struct http_call **c)
 {
 	if (*c != NULL)
-		call_free(*c);
+		call_drop(*c);
 	*c = NULL;
 }

@@ -1,11 +1,16 @@
 /*
  * http.h - HTTPS requests on an event loop (libcurl's multi interface on
- * libevent).  With http_failure.h the only file that knows libcurl; main()
- * calls curl_global_init() and ignores SIGPIPE.
+ * libevent).  Only core/http*.c know libcurl; main() calls
+ * curl_global_init() and ignores SIGPIPE.
  *
  * TLS is always verified, redirects are never followed, plain http goes to
  * loopback only and only if the request says insecure_http.  Everything has
  * a limit: time, bytes, and connections per host.  Bodies are wiped.
+ *
+ * A call waits up to timeout_ms for a free connection, then as long, but 10 s
+ * at most, for that to be made, and then again timeout_ms for the answer.
+ * Nothing waits for a resolver that does not answer but who asked it; its
+ * thread ends by itself.
  */
 #ifndef CORE_HTTP_H
 #define CORE_HTTP_H
@@ -14,31 +19,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "buf.h"
 #include "diag.h"
-#include "secret.h"
+#include "http_request.h"
 
 struct event_base;
 struct http;
 struct http_call;
-
-struct http_request {
-	const char *url;
-	const struct buf *form;		/* POST body, form-encoded; NULL: GET.
-					 * Borrowed until done() */
-	const struct secret *authorization;	/* header value or NULL; copied */
-	const struct secret *header;	/* one more, "Name: value"; or NULL; copied */
-	const char *ca_file;		/* NULL: the system's */
-	bool insecure_http;
-	bool metadata;			/* a machine's own identity endpoint: http
-					 * to loopback and to 169.254.0.0/16 is
-					 * fine, and no proxy is ever asked */
-	bool once;			/* must not reach the server twice, as
-					 * libcurl may do when a kept connection
-					 * turns out to be dead */
-	int64_t timeout_ms;		/* of the whole request */
-	size_t answer_max;		/* bytes of the answer's body */
-};
 
 struct http_answer {
 	long status;
@@ -52,8 +38,8 @@ struct http_answer {
  * Called once, from the loop, never from http_start(); afterwards the call
  * is gone.  a is NULL if there is no answer, and *why says so: RETRY (name,
  * connection, time, TLS handshake broken off, too large), CONFIG (certificate
- * not trusted, bad URL, http not allowed, redirect), NOMEM (memory or
- * descriptors: nobody was asked).  Borrowed for the call.
+ * not trusted, bad URL, http not allowed, redirect), NOMEM (memory,
+ * descriptors or a free connection: nobody was asked).  Borrowed for the call.
  */
 typedef void http_done(void *arg, const struct http_answer *a,
 	const struct diag *why);

@@ -13,10 +13,45 @@
 #define CERT_HAS_EXPIRED   10
 
 static int
+no_address_text(const struct http_failure *f, struct diag *ret)
+{
+	return diag_set(ret, DIAG_RETRY,
+	    "%s: cannot find the address%s: check the network and the "
+	    "resolver",
+	    f->host,
+	    f->rc == CURLE_COULDNT_RESOLVE_PROXY ? " of the proxy" : "");
+}
+
+static long long
+seconds(int64_t ms)
+{
+	return (long long)(ms + 999) / 1000;
+}
+
+/* How far did it get? */
+static int
 timeout_text(const struct http_failure *f, struct diag *ret)
 {
+	curl_off_t found = 0;
+
+	switch (f->phase) {
+	case HTTP_QUEUED:
+		return diag_set(ret, DIAG_NOMEM,
+		    "%s: was not asked: no connection was free for %lld s",
+		    f->host, seconds(f->timeout_ms));
+	case HTTP_CONNECTING:
+		(void)curl_easy_getinfo(
+		    f->easy, CURLINFO_NAMELOOKUP_TIME_T, &found);
+		if (found == 0)
+			return no_address_text(f, ret);
+		return diag_set(ret, DIAG_RETRY,
+		    "%s: cannot connect within %lld s", f->host,
+		    seconds(f->connect_ms));
+	case HTTP_ASKED:
+		break;
+	}
 	return diag_set(ret, DIAG_RETRY, "%s: no answer within %lld s", f->host,
-	    (long long)(f->timeout_ms + 999) / 1000);
+	    seconds(f->timeout_ms));
 }
 
 static int
@@ -164,12 +199,7 @@ http_failure_text(const struct http_failure *f, struct diag *ret)
 		    f->answer_max);
 	case CURLE_COULDNT_RESOLVE_HOST:
 	case CURLE_COULDNT_RESOLVE_PROXY:
-		return diag_set(ret, DIAG_RETRY,
-		    "%s: cannot find the "
-		    "address%s: check the network and the resolver",
-		    f->host,
-		    f->rc == CURLE_COULDNT_RESOLVE_PROXY ? " of the proxy" :
-							   "");
+		return no_address_text(f, ret);
 	case CURLE_COULDNT_CONNECT:
 		(void)curl_easy_getinfo(f->easy, CURLINFO_OS_ERRNO, &err);
 		return diag_set(ret, DIAG_RETRY, "%s: cannot connect: %s",

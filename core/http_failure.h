@@ -12,13 +12,21 @@
 
 #include "diag.h"
 
+enum http_phase {
+	HTTP_QUEUED,	 /* for a connection: libcurl knows nothing of it */
+	HTTP_CONNECTING, /* from looking up the name to TLS */
+	HTTP_ASKED	 /* the request may have reached the server */
+};
+
 struct http_failure {
 	CURL *easy;		/* that failed */
 	CURLcode rc;
 	const char *error;	/* CURLOPT_ERRORBUFFER's; may be empty */
 	const char *host;
 	const char *ca_file;	/* NULL: the system's */
-	int64_t timeout_ms;
+	enum http_phase phase;
+	int64_t connect_ms;	/* CONNECTING may take so long, */
+	int64_t timeout_ms;	/* and each other phase this */
 	size_t answer_max;
 	bool too_large;		/* the answer had more than that */
 	int socket_error;	/* errno of the last socket(); 0: there was one */

@@ -33,7 +33,7 @@ only() {	# only HEADER FILE... - no other file includes it
 	done
 }
 only 'sasl/' sasl-plugin/plugin.c sasl-plugin/ask.c sasl-plugin/ask.h
-only 'curl/' core/http.c core/http_failure.[ch] core/http_url.c helpers/agent.c helpers/cli.c helpers/cli_mailbox.c
+only 'curl/' core/http.c core/http_failure.[ch] core/http_request.c core/http_url.c helpers/agent.c helpers/cli.c helpers/cli_mailbox.c
 only 'json' core/json.c helpers/cli_json.c
 only 'openssl/' core/assertion.c core/assertion_key.c core/seal.c core/authorization.c core/fernet.c
 echo "layers: as designed"

@@ -25,6 +25,9 @@ struct fake_server {
 	const char *(*answer)(void *arg, const char *request);
 	void *arg;
 	int keep;
+	/* Sent so much after a request that has no answer(); NULL: nothing. */
+	const char *late;
+	struct timeval late_by;
 	struct evconnlistener *listener;
 	unsigned port, requests, open;
 };
@@ -41,8 +44,14 @@ fake_sent(struct bufferevent *be, void *arg)
 static inline void
 fake_gone(struct bufferevent *be, short what, void *arg)
 {
-	if ((what & (BEV_EVENT_EOF | BEV_EVENT_ERROR)) != 0)
+	struct fake_server *s = arg;
+
+	if ((what & (BEV_EVENT_EOF | BEV_EVENT_ERROR)) != 0) {
 		fake_sent(be, arg);
+	} else if ((what & BEV_EVENT_TIMEOUT) != 0) {
+		bufferevent_setcb(be, NULL, fake_sent, fake_gone, s);
+		(void)bufferevent_write(be, s->late, strlen(s->late));
+	}
 }
 
 /* A request is whole when its headers and Content-Length bytes are there. */
@@ -83,6 +92,8 @@ fake_read(struct bufferevent *be, void *arg)
 			else
 				(void)bufferevent_write(
 				    be, answer, strlen(answer));
+		} else if (s->late != NULL) {
+			(void)bufferevent_set_timeouts(be, &s->late_by, NULL);
 		}
 	}
 	free(text);

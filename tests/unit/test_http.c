@@ -1,8 +1,11 @@
 /* One request against a server that does everything wrong, and TLS. */
+#include <dlfcn.h>
 #include <errno.h>
+#include <netdb.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/resource.h>
@@ -569,36 +572,281 @@ runs_many_at_once(void **state)
 	assert_int_equal(lab->server.requests, 200);
 }
 
+/* Runs until all calls have ended, at most 20 seconds. */
+static void
+run_all(struct lab *lab, const struct result *r, int n)
+{
+	static const struct timeval limit = { 20, 0 };
+	int done = 0;
+
+	(void)event_base_loopexit(lab->base, &limit);
+	while (done < n && !event_base_got_exit(lab->base)) {
+		(void)event_base_loop(lab->base, EVLOOP_ONCE);
+		done = 0;
+		for (int i = 0; i < n; i++)
+			done += r[i].calls;
+	}
+	for (int i = 0; i < n; i++)
+		assert_int_equal(r[i].calls, 1);
+}
+
+static void
+start_some(struct lab *lab, unsigned port, const char *path, int64_t timeout_ms,
+    struct result *r, int n)
+{
+	struct diag d = DIAG_INIT;
+	char url[128];
+	struct http_request q = { .url = url,
+		.insecure_http = true,
+		.once = true,
+		.timeout_ms = timeout_ms,
+		.answer_max = 15 };
+
+	(void)snprintf(url, sizeof(url), "http://127.0.0.1:%u%s", port, path);
+	memset(r, 0, (size_t)n * sizeof(*r));
+	for (int i = 0; i < n; i++)
+		assert_non_null(http_start(lab->http, &q, ended, &r[i], &d));
+}
+
+static bool
+was_not_asked(const struct result *r)
+{
+	return r->why.kind == DIAG_NOMEM &&
+	       strstr(r->why.text, ": was not asked: no connection was free") !=
+		   NULL;
+}
+
 /* Calls that wait for a free connection have a deadline, too. */
 static void
 queues_no_longer_than_the_timeout(void **state)
 {
-	static const struct timeval limit = { 10, 0 };
 	static struct result r[40];
 	struct lab *lab = *state;
+	int not_asked = 0;
+
+	start_some(lab, lab->server.port, "/hang", 500, r, 40);
+	run_all(lab, r, 40);
+	for (int i = 0; i < 40; i++)
+		if (was_not_asked(&r[i]))
+			not_asked++;
+		else
+			assert_string_equal(
+			    r[i].why.text, "127.0.0.1: no answer within 1 s");
+	assert_int_equal(lab->server.requests, 40 - not_asked);
+	assert_in_range(not_asked, 1, 32);
+}
+
+/*
+ * What was sent has its whole time for the answer, however long it queued: a
+ * refresh token that is good for one use would be lost with it.
+ */
+static void
+waits_for_all_that_it_asked(void **state)
+{
+	static struct result r[80];
+	struct lab *lab = *state;
+	unsigned answered = 0;
+
+	lab->server.late = HEAD_("200 OK") BODY_;
+	lab->server.late_by.tv_usec = 600000;
+	start_some(lab, lab->server.port, "/hang", 2000, r, 80);
+	run_all(lab, r, 80);
+	for (int i = 0; i < 80; i++)
+		if (r[i].status == 200)
+			answered++;
+		else if (!was_not_asked(&r[i]))
+			fail_msg("%d: %s", i, r[i].why.text);
+	assert_int_equal(lab->server.requests, answered);
+	assert_in_range(answered, 16, 79);
+}
+
+static void
+holds_up_no_other_server(void **state)
+{
+	static struct result hang[10], given_up, r[10];
+	struct lab *lab = *state;
+	struct fake_server other = { .answer = answer, .arg = lab };
+	struct http_call *call[8];
 	struct diag d = DIAG_INIT;
 	char url[128];
-	int done = 0;
+	struct http_request q = { .url = url,
+		.insecure_http = true,
+		.timeout_ms = 15000,
+		.answer_max = 15 };
+
+	assert_int_equal(fake_server_start(&other, lab->base), 0);
+	(void)snprintf(
+	    url, sizeof(url), "http://127.0.0.1:%u/hang", lab->server.port);
+	for (int i = 0; i < 8; i++) {
+		call[i] = http_start(lab->http, &q, ended, &given_up, &d);
+		assert_non_null(call[i]);
+	}
+	start_some(lab, lab->server.port, "/ok", 15000, hang, 10);
+	start_some(lab, other.port, "/ok", 15000, r, 10);
+	run_all(lab, r, 10);
+	for (int i = 0; i < 10; i++) {
+		assert_int_equal(r[i].status, 200);
+		assert_int_equal(hang[i].calls, 0);
+	}
+	/* One of the connections is enough. */
+	http_cancel(&call[3]);
+	run_all(lab, hang, 10);
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(hang[i].status, 200);
+	for (int i = 0; i < 8; i++)
+		http_cancel(&call[i]);
+	assert_int_equal(given_up.calls, 0);
+	fake_server_stop(&other);
+}
+
+/* Is called by libcurl, in threads of its own. */
+static atomic_int lookups;
+static atomic_bool lookups_hang;
+
+__attribute__((visibility("default"))) int
+getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
+    struct addrinfo **ret)
+{
+	static __typeof__(getaddrinfo) *real;
+
+	if (name == NULL || strcmp(name, "hangs.contoso.example") != 0) {
+		if (real == NULL)
+			*(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo");
+		return real(name, service, hints, ret);
+	}
+	atomic_fetch_add(&lookups, 1);
+	for (int i = 0; i < 1500 && atomic_load(&lookups_hang); i++)
+		(void)usleep(10000);
+	atomic_fetch_sub(&lookups, 1);
+	return EAI_AGAIN;
+}
+
+/* Nobody waits for a resolver that does not answer but who wants the name. */
+static void
+waits_for_no_resolver(void **state)
+{
+	static const struct timeval a_while = { 0, 300000 };
+	struct lab *lab = *state;
+	time_t began = time(NULL);
+	struct diag d = DIAG_INIT;
+	struct http_call *call;
+	struct result r;
+	struct http_request q = { .url = "https://hangs.contoso.example/token",
+		.timeout_ms = 500,
+		.answer_max = 15 };
+
+	atomic_store(&lookups_hang, true);
+	run(lab, &q, &r);
+	assert_int_equal(r.why.kind, DIAG_RETRY);
+	assert_string_equal(r.why.text,
+	    "hangs.contoso.example: cannot find the address: check the "
+	    "network and the resolver");
+	q.timeout_ms = 5000;
+	assert_non_null(call = http_start(lab->http, &q, ended, &r, &d));
+	(void)event_base_loopexit(lab->base, &a_while);
+	(void)event_base_dispatch(lab->base);
+	http_cancel(&call);
+	assert_int_equal(atomic_load(&lookups), 2); /* still */
+	assert_in_range(time(NULL) - began, 0, 8);
+	atomic_store(&lookups_hang, false);
+	for (int i = 0; i < 500 && atomic_load(&lookups) > 0; i++)
+		(void)usleep(10000);
+	assert_int_equal(atomic_load(&lookups), 0);
+}
+
+/* A listener takes no more: who comes now is not even refused. */
+static int
+fill(int fd, int in[2], unsigned *port)
+{
+	struct sockaddr_in sin;
+	socklen_t len = sizeof(sin);
+
+	if (listen(fd, 0) < 0 ||
+	    getsockname(fd, (struct sockaddr *)&sin, &len) < 0)
+		return -1;
+	*port = ntohs(sin.sin_port);
+	for (int i = 0; i < 2; i++) {
+		in[i] = socket(
+		    AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		if (in[i] < 0 ||
+		    (connect(in[i], (struct sockaddr *)&sin, len) < 0 &&
+			errno != EINPROGRESS))
+			return -1;
+	}
+	return 0;
+}
+
+static void
+accept_again(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)evconnlistener_enable(((struct lab *)arg)->server.listener);
+}
+
+/* Nor does the time for the answer begin before somebody is there. */
+static void
+counts_no_connecting(void **state)
+{
+	static const struct timeval a_while = { 1, 500000 };
+	struct lab *lab = *state;
+	struct fake_server *s = &lab->server;
+	struct result r;
+	unsigned port = 0;
+	int in[2];
+	char url[128];
+	struct http_request q = { .url = url,
+		.insecure_http = true,
+		.timeout_ms = 4000,
+		.answer_max = 15 };
+
+	s->late = HEAD_("200 OK") BODY_;
+	s->late_by = (struct timeval){ 2, 500000 };
+	(void)evconnlistener_disable(s->listener);
+	assert_int_equal(
+	    fill(evconnlistener_get_fd(s->listener), in, &port), 0);
+	assert_int_equal(event_base_once(lab->base, -1, EV_TIMEOUT,
+			     accept_again, lab, &a_while),
+	    0);
+	(void)snprintf(url, sizeof(url), "http://127.0.0.1:%u/hang", port);
+	/* TCP tries again after 1 s and 3 s. */
+	run(lab, &q, &r);
+	(void)close(in[0]);
+	(void)close(in[1]);
+	assert_string_equal(r.why.text, "");
+	assert_int_equal(r.status, 200);
+}
+
+static void
+says_how_far_it_got(void **state)
+{
+	struct lab *lab = *state;
+	auto_close int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_in sin = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct result r;
+	unsigned port = 0;
+	int in[2];
+	char url[128];
 	struct http_request q = { .url = url,
 		.insecure_http = true,
 		.timeout_ms = 500,
 		.answer_max = 15 };
 
+	assert_int_equal(bind(fd, (struct sockaddr *)&sin, sizeof(sin)), 0);
+	assert_int_equal(fill(fd, in, &port), 0);
+	(void)snprintf(url, sizeof(url), "http://127.0.0.1:%u/", port);
+	run(lab, &q, &r);
+	assert_int_equal(r.why.kind, DIAG_RETRY);
+	assert_string_equal(r.why.text, "127.0.0.1: cannot connect within 1 s");
+	(void)close(in[0]);
+	(void)close(in[1]);
+	/* Connected, but it does not speak TLS, nor anything else. */
 	(void)snprintf(
-	    url, sizeof(url), "http://127.0.0.1:%u/hang", lab->server.port);
-	memset(r, 0, sizeof(r));
-	for (int i = 0; i < 40; i++)
-		assert_non_null(http_start(lab->http, &q, ended, &r[i], &d));
-	(void)event_base_loopexit(lab->base, &limit);
-	while (done < 40 && !event_base_got_exit(lab->base)) {
-		(void)event_base_loop(lab->base, EVLOOP_ONCE);
-		done = 0;
-		for (int i = 0; i < 40; i++)
-			done += r[i].calls;
-	}
-	for (int i = 0; i < 40; i++)
-		assert_string_equal(
-		    r[i].why.text, "127.0.0.1: no answer within 1 s");
+	    url, sizeof(url), "https://127.0.0.1:%u/", lab->server.port);
+	run(lab, &q, &r);
+	assert_string_equal(r.why.text, "127.0.0.1: cannot connect within 1 s");
+	assert_int_equal(lab->server.requests, 0);
 }
 
 /*
@@ -747,6 +995,11 @@ main(void)
 		T(cancels),
 		T(runs_many_at_once),
 		T(queues_no_longer_than_the_timeout),
+		T(waits_for_all_that_it_asked),
+		T(holds_up_no_other_server),
+		T(waits_for_no_resolver),
+		T(says_how_far_it_got),
+		T(counts_no_connecting),
 		T(verifies_servers),
 	};
 
