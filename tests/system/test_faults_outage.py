@@ -7,12 +7,15 @@ is the real one with its own margins, back-off and time limits, but its clocks a
 the agent's. An account whose token is still good must be served, whatever the provider does; the others must be told to try later."""
 
 import re
+import time
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
 from lab import crowd, wire
+from lab.agent import BUILD
 from lab.fasttime import FastTime
 from lab.ledger import times
 from lab.wait import until
@@ -28,6 +31,10 @@ ASK_EVERY = 5 * MINUTE
 STARTS = times(5, 20)
 START_PER_S = 50                # first renewals of an agent
 AT_ONCE = 50
+DEAF = ".deaf.example"          # nobody answers for names there
+DEAF_FOR = times(10, 30) * MINUTE
+DEAF_SPEED = 60
+PACE_S = 0.02                   # of a client, real
 TIMEOUT_S = 120                 # of a request; real time is shorter
 
 # How it fails: mode, Retry-After, words for the page, and the most requests
@@ -237,6 +244,85 @@ def test_hanging_from_the_start(lab, ledger):
     ledger.row("start, with most accounts at a provider that hangs", GOOD,
                f"the other provider's accounts had their tokens {took:.0f} s "
                f"after the start (begun at {START_PER_S} a second)")
+
+
+class DeafNames:
+    """hosts/deafname.c, for an agent's environment."""
+
+    def __init__(self, path: Path, others: dict):
+        self.path = path
+        self.begin()
+        self.environment = others | {
+            "LD_PRELOAD": f"{BUILD}/tests/system/hosts/deafname.so:"
+                          f"{others['LD_PRELOAD']}",
+            "DEAFNAME": DEAF, "DEAFNAME_FILE": str(path)}
+
+    def begin(self):
+        self.path.touch()
+        self.path.chmod(0o666)
+
+    def lookups(self) -> int:
+        return self.path.stat().st_size
+
+
+def threads(agent) -> int:
+    return len(list(Path(f"/proc/{agent.process.pid}/task").iterdir()))
+
+
+def test_no_name_server(lab, ledger):
+    """Lookups last longer than anybody waits for them: until the test ends
+    that, or for a real minute."""
+    clock = FastTime(lab.directory / "clock")
+    providers = crowd.Crowd(clock)
+    lab.ends.callback(providers.stop)
+    good = providers.endpoint()
+    bad = crowd.names("bad", ACCOUNTS)
+    agent = make_agent(lab, clock, {
+        name: good for name in bad + crowd.names("good", GOOD)})
+    for name in bad:
+        agent.accounts[name] |= {"token_endpoint": f"https://login{DEAF}/"}
+    agent.write()
+    names = DeafNames(lab.directory / "deaf", clock.environment)
+    agent.environment = names.environment
+    agent.start()
+    until(lambda: names.lookups() and good.tokens == GOOD, 60, "all renewals")
+
+    clock.run(DEAF_SPEED)
+    slowest = served = 0
+    while clock.passed() < DEAF_FOR:
+        with wire.connect(lab.socket) as waits:
+            waits.sendall(b"version=1\nop=get\naccount=%s\n\n"
+                          % bad[served % 20].encode())
+            began = time.monotonic()
+            answer = wire.ask(lab.socket, op="get",
+                              account=crowd.names("good", 1)[0])
+            slowest = max(slowest, time.monotonic() - began)
+            assert answer["status"] == "ok", answer
+        served += 1
+        time.sleep(PACE_S)
+    clock.run(1)
+    tried = names.lookups()
+    assert slowest < 5                  # 0.1 is usual
+    assert tried <= 40 + DEAF_FOR / MINUTE * 3
+    assert threads(agent) <= 1 + tried
+    said = [event["text"] for event in agent.events("renewal")
+            if event["result"] != "ok"]
+    assert said and all("cannot find the address" in text for text in said)
+    names.path.unlink()
+    until(lambda: threads(agent) == 1, 20, "the threads' end")
+
+    # Nor does its own end wait for them.
+    names.begin()
+    clock.run(100)
+    until(names.lookups, 30, "a lookup")
+    clock.run(1)
+    began = time.monotonic()
+    assert agent.stop() == 0
+    assert time.monotonic() - began < 10
+    ledger.row("the name server does not answer", served,
+               "clients with an account at another provider had their token "
+               f"within {slowest * 1000:.0f} ms; {tried} lookups in "
+               f"{DEAF_FOR // MINUTE} minutes for all of the other's accounts")
 
 
 def test_killed_again_and_again_in_an_outage(lab, ledger):
