@@ -425,8 +425,10 @@ def test_add_at_once(world, ledger, lab):
             assert found or code != EX_OK, name
             there += found
         added += there
-        assert path.read_text().count("[account ") == added
-        assert path.read_text().endswith("\n")
+        # All may have met the killed one's new file.
+        text = path.read_text() if path.exists() else ""
+        assert text.count("[account ") == added
+        assert not text or text.endswith("\n")
     ledger.row("four mailtoken add at once, one of them killed", turn + 1,
                "the configuration is whole, and has all that said so")
 
