@@ -480,6 +480,12 @@ http_start(struct http *h, const struct http_request *req, http_done *done,
 	return c;
 }
 
+bool
+http_has_asked(const struct http_call *c)
+{
+	return c->phase == HTTP_ASKED;
+}
+
 void
 http_cancel(struct http_call **c)
 {

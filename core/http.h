@@ -60,6 +60,8 @@ struct http_call *http_start(struct http *h, const struct http_request *req,
  * with us, and libcurl's clock stood still: none of these is used again.
  */
 void http_woke(struct http *h);
+/* The request may have reached the server: it does not wait any more. */
+bool http_has_asked(const struct http_call *c);
 /* Drops a call: done() will not be called.  Sets *c to NULL; NULL is fine. */
 void http_cancel(struct http_call **c);
 

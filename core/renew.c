@@ -479,7 +479,8 @@ bool
 renew_has_asked(const struct renewal *r)
 {
 	/* There is no request of ours yet while the issuer is asked. */
-	return r->call != NULL && r->request.account != NULL;
+	return r->call != NULL && r->request.account != NULL &&
+	       http_has_asked(r->call);
 }
 
 void

@@ -132,3 +132,25 @@ def test_a_slow_answer_is_waited_for(hurried):
     assert endpoint.count == 2 and endpoint.alive
     assert agent.grant(ACCOUNT)["refresh_token"] == endpoint.refresh_token
     assert not agent.events("renewal-cut-off")
+
+
+def test_who_waits_for_a_connection_asks_no_more(lab):
+    """A provider has eight at a time."""
+    lab.start_fault()
+    names = [f"account{number}@contoso.example" for number in range(9)]
+    endpoints = {name: lab.fault.endpoint(name, mode="rotate", delay=4)
+                 for name in names}
+    agent = lab.make_agent({name: lab.faulty(endpoint)
+                            for name, endpoint in endpoints.items()})
+    for name, endpoint in endpoints.items():
+        agent.do("import", name, agent=False, give=endpoint.refresh_token)
+    agent.start()
+    until(lambda: sum(e.count for e in endpoints.values()) == 8, 20, "eight")
+    agent.process.signal(signal.SIGTERM)
+    expect_end(lab)
+    queued, = [name for name in names if not endpoints[name].count]
+    # If it had begun at all.
+    assert all("stopping" in line["text"]
+               for line in agent.events("renewal", queued))
+    for name, endpoint in endpoints.items():
+        assert agent.grant(name)["refresh_token"] == endpoint.refresh_token
