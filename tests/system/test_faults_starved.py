@@ -144,12 +144,13 @@ def test_no_descriptors(scene, ledger):
 # Memory.
 
 def crowd(path) -> list:
-    """Half a request of each, as far as they come."""
+    """Half a long request of each, as far as they come."""
     found = []
     for _ in range(200):
         there = wire.connect(path)
         with contextlib.suppress(OSError):
-            there.sendall(b"version=1\nop=get\naccount=refresh\nhost=")
+            there.sendall(b"version=1\nop=get\naccount=refresh\nhost="
+                          + b"x" * 3000)
         found.append(there)
     return found
 

@@ -96,7 +96,7 @@ def by_plugin(h) -> str:
 
 
 def status(h) -> dict:
-    row, = json.loads(h.agent.do("status", "--json"))
+    row, = json.loads(h.agent.cli("status", "--json").stdout)
     return row
 
 

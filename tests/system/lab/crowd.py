@@ -165,6 +165,7 @@ def log_in(agent: Agent, accounts: dict):
         if template is None:
             agent.do("import", name, agent=False, give=refresh_token)
             template = agent.grant(name)
+            template.pop("place", None)     # not everybody's
         grant = template | {"account": name, "refresh_token": refresh_token}
         path = agent.state / f"{name}.grant"
         sealed.seal(path, agent.seal_key, "".join(
