@@ -303,8 +303,8 @@ http_new(struct event_base *base, struct diag *reterr)
 	(void)curl_multi_setopt(h->multi, CURLMOPT_SOCKETDATA, h);
 	(void)curl_multi_setopt(h->multi, CURLMOPT_TIMERFUNCTION, watch_time);
 	(void)curl_multi_setopt(h->multi, CURLMOPT_TIMERDATA, h);
-	(void)curl_multi_setopt(
-	    h->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)HTTP_TURNS_HOST);
+	(void)curl_multi_setopt(h->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
+	    (long)(HTTP_TURNS_HOST + HTTP_TURNS_SHARED));
 	(void)curl_multi_setopt(
 	    h->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)HTTP_TURNS_TOTAL);
 	return h;
@@ -427,6 +427,7 @@ call_prepare(struct http_call *c, const struct http_request *req)
 		(c->ca_file = strdup(req->ca_file)) == NULL))
 		return false;
 	c->turn.origin = c->origin;
+	c->turn.once = req->once;
 	c->deadline = evtimer_new(c->http->base, on_deadline, c);
 	c->easy = curl_easy_init();
 	return c->deadline != NULL && c->easy != NULL &&

@@ -1,7 +1,7 @@
 #include "http_turns.h"
 
 #include <stddef.h>
-#include <string.h>
+#include <strings.h>
 
 static void
 list_add(struct http_turn_list *l, struct http_turn *t)
@@ -27,9 +27,11 @@ has_room(const struct http_turns *l, const struct http_turn *t)
 	for (const struct http_turn *o = l->begun.first; o != NULL;
 	     o = o->next) {
 		total++;
-		here += strcmp(o->origin, t->origin) == 0;
+		here +=
+		    o->once == t->once && strcasecmp(o->origin, t->origin) == 0;
 	}
-	return total < HTTP_TURNS_TOTAL && here < HTTP_TURNS_HOST;
+	return total < HTTP_TURNS_TOTAL &&
+	       here < (t->once ? HTTP_TURNS_HOST : HTTP_TURNS_SHARED);
 }
 
 bool

@@ -8,13 +8,15 @@
 
 #include <stdbool.h>
 
-#define HTTP_TURNS_HOST	 8
-#define HTTP_TURNS_TOTAL 64
+#define HTTP_TURNS_HOST	  8  /* with a connection of their own */
+#define HTTP_TURNS_SHARED 32 /* which HTTP/2 may put on one connection */
+#define HTTP_TURNS_TOTAL  64
 
 /* Embedded in a request, which is the owner of origin: scheme, host, port. */
 struct http_turn {
 	struct http_turn *prev, *next;
 	const char *origin;
+	bool once; /* shares no connection */
 	bool waits;
 };
 

@@ -660,6 +660,31 @@ waits_for_all_that_it_asked(void **state)
 	assert_in_range(answered, 16, 79);
 }
 
+/* HTTP/2 can put these on one connection. */
+static void
+lets_more_through_that_share_connections(void **state)
+{
+	static struct result r[32];
+	struct lab *lab = *state;
+	struct diag d = DIAG_INIT;
+	char url[128];
+	struct http_request q = { .url = url,
+		.insecure_http = true,
+		.timeout_ms = 1500,
+		.answer_max = 15 };
+
+	lab->server.late = HEAD_("200 OK") BODY_;
+	lab->server.late_by.tv_usec = 600000;
+	(void)snprintf(
+	    url, sizeof(url), "http://127.0.0.1:%u/hang", lab->server.port);
+	memset(r, 0, sizeof(r));
+	for (int i = 0; i < 32; i++)
+		assert_non_null(http_start(lab->http, &q, ended, &r[i], &d));
+	run_all(lab, r, 32);
+	for (int i = 0; i < 32; i++)
+		assert_int_equal(r[i].status, 200);
+}
+
 static void
 holds_up_no_other_server(void **state)
 {
@@ -671,6 +696,7 @@ holds_up_no_other_server(void **state)
 	char url[128];
 	struct http_request q = { .url = url,
 		.insecure_http = true,
+		.once = true,
 		.timeout_ms = 15000,
 		.answer_max = 15 };
 
@@ -996,6 +1022,7 @@ main(void)
 		T(runs_many_at_once),
 		T(queues_no_longer_than_the_timeout),
 		T(waits_for_all_that_it_asked),
+		T(lets_more_through_that_share_connections),
 		T(holds_up_no_other_server),
 		T(waits_for_no_resolver),
 		T(says_how_far_it_got),
