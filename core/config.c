@@ -10,6 +10,8 @@
 #include "cleanup.h"
 #include "regfile.h"
 
+#define OVERFLOW_UID 65534 /* as whom the kernel shows who has no uid here */
+
 struct config *
 config_parse(const char *text, size_t len, const char *path,
     config_complain *complain, void *arg)
@@ -28,6 +30,17 @@ config_parse(const char *text, size_t len, const char *path,
 }
 
 /*
+ * In a user namespace: the file of somebody outside, whom root in here is not.
+ * It is as an administrator has given it, and nobody in here can write it.
+ */
+static bool
+is_from_outside(const char *path, const struct stat *st)
+{
+	return st->st_uid == OVERFLOW_UID && access(path, W_OK) < 0 &&
+	       errno == EACCES;
+}
+
+/*
  * Whoever can change the file can have every token; and what root runs, and
  * as whom, is root's to say.
  */
@@ -38,7 +51,7 @@ check_file(const char *path, const struct stat *st, struct diag *reterr)
 		return diag_set(reterr, DIAG_CONFIG,
 		    "%s: mode %04o lets others change it; run: chmod go-w %s",
 		    path, (unsigned)(st->st_mode & 07777), path);
-	if (geteuid() == 0 && st->st_uid != 0)
+	if (geteuid() == 0 && st->st_uid != 0 && !is_from_outside(path, st))
 		return diag_set(reterr, DIAG_CONFIG,
 		    "%s: belongs to uid %u, and root does not do what others "
 		    "can write; run: chown root %s",

@@ -55,16 +55,16 @@ owned_file_give(const struct owned_dir *d, int fd)
 		return -1;
 	if (st.st_uid == d->uid && st.st_gid == d->gid)
 		return 0;
-	/* Its other name may be one that is nobody's to give. */
-	if (st.st_nlink > 1) {
-		errno = EMLINK;
-		return -1;
-	}
 	/* A group that is not ours to give is no reason to fail: mode 0600. */
 	if (st.st_uid == d->uid)
 		return fchown(fd, (uid_t)-1, d->gid) < 0 && errno != EPERM ?
 			   -1 :
 			   0;
+	/* Its other name may be one that is nobody's to give. */
+	if (st.st_nlink > 1) {
+		errno = EMLINK;
+		return -1;
+	}
 	return fchown(fd, d->uid, d->gid);
 }
 

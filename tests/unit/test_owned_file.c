@@ -114,6 +114,10 @@ a_file_with_two_names_is_not_given(void **state)
 	assert_int_equal(errno, EMLINK);
 	st = look(lab);
 	assert_int_equal(st.st_uid, 0);
+	/* The owner's own is no danger, whatever its group. */
+	assert_int_equal(fchownat(lab->dir.fd, "file", OWNER, 0, 0), 0);
+	assert_int_equal(
+	    owned_file_lock(&lab->dir, "file", O_RDWR | O_CREAT, &fd), 1);
 	assert_int_equal(unlinkat(lab->dir.fd, "roots", 0), 0);
 }
 
