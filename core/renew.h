@@ -32,6 +32,8 @@ struct renew_env {
 };
 
 #define RENEW_LOCK_WAIT_MS	60000	/* for another process's renewal */
+/* A login is had once only: more than the slowest renewal takes. */
+#define RENEW_LOGIN_WAIT_MS	300000
 
 /*
  * why is NULL, and g is the account's grant as it now is, borrowed for the

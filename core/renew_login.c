@@ -32,7 +32,7 @@ lock_and_replace(const struct store *s, const char *account, struct secret *new,
 	struct store_lock lock = STORE_LOCK_INIT;
 	int rc;
 
-	if (store_lock_wait(s, account, RENEW_LOCK_WAIT_MS, &lock, reterr) < 0)
+	if (store_lock_wait(s, account, RENEW_LOGIN_WAIT_MS, &lock, reterr) < 0)
 		return -1;
 	rc = replace_login(s, &lock, account, new, place, now_s, reterr);
 	store_unlock(&lock);

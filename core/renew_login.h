@@ -12,7 +12,7 @@
 /*
  * Stores a new refresh token (import, login), of the provider that the
  * account has now, under the lock: a new generation without an access token;
- * the old refresh token is kept as the previous one.  Waits for the lock up to RENEW_LOCK_WAIT_MS.
+ * the old refresh token is kept as the previous one.  Waits for the lock up to RENEW_LOGIN_WAIT_MS.
  */
 int renew_login(const struct store *s, const struct account *account,
 	const struct secret *refresh_token, int64_t now_s,

@@ -196,7 +196,7 @@ static int
 lock(const struct store *s, const struct account *a, struct cli_wait *w,
     struct store_lock *ret, struct diag *reterr)
 {
-	int64_t end_ms = clock_now_ms() + RENEW_LOCK_WAIT_MS;
+	int64_t end_ms = clock_now_ms() + RENEW_LOGIN_WAIT_MS;
 
 	cli_store_say_busy(s, a->name);
 	while (store_lock(s, a->name, ret, reterr) < 0)

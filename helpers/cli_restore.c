@@ -184,7 +184,7 @@ write_grant(struct restore *r, const struct store *s, const char *account,
 	int rc;
 
 	cli_store_say_busy(s, account);
-	if (store_lock_wait(s, account, RENEW_LOCK_WAIT_MS, &lock, reterr) < 0)
+	if (store_lock_wait(s, account, RENEW_LOGIN_WAIT_MS, &lock, reterr) < 0)
 		return -1;
 	rc = store_read(s, account, &now, reterr);
 	if (rc >= 0 && !choose(r, account, g, &now))

@@ -45,7 +45,7 @@ cli_store_say_busy(const struct store *s, const char *account)
 	if (store_lock(s, account, &lock, &ignored) < 0 && lock.busy)
 		cli_say("account %s: waiting for a renewal of its token that "
 			"is under way, up to %d s",
-		    account, RENEW_LOCK_WAIT_MS / 1000);
+		    account, RENEW_LOGIN_WAIT_MS / 1000);
 	store_unlock(&lock);
 }
 
