@@ -58,7 +58,9 @@ enum mailtoken_result mailtoken_get(struct mailtoken *m, const char *account,
     const char *service, const char *host, const char *user);
 /*
  * The server refused the token of the last mailtoken_get(), in these words
- * (or NULL): the agent will not hand it out again.
+ * (or NULL): the agent will not hand it out again.  Where a user was given, it
+ * is that mailbox's doing: the token is renewed, but until then still good
+ * for the others, and for who asks at once.
  */
 enum mailtoken_result mailtoken_reject(struct mailtoken *m,
     const char *reason);
