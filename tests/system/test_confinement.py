@@ -115,6 +115,13 @@ def may(compiled: list, path: str, owner: bool) -> set:
      "rwk", "rwk"),
     ("usr.bin.mailtoken",
      "/var/lib/prometheus/node-exporter/.mailtoken.prom.new", "rwk", "rwk"),
+    # docs/migration.md: export
+    ("usr.bin.mailtoken", "/var/backups/", "r", "r"),
+    ("usr.bin.mailtoken", "/var/backups/mailtoken.archive", "", "rwk"),
+    ("usr.bin.mailtoken", "/var/backups/.mailtoken.archive.new", "", "rwk"),
+    ("usr.bin.mailtoken", "/tmp/", "r", "r"),
+    ("usr.bin.mailtoken", "/mnt/disk/", "r", "rwk"),
+    ("usr.bin.mailtoken", "/mnt/disk/.mailtoken.archive.new", "", "rwk"),
     # login --browser: whose program has come
     ("usr.bin.mailtoken", "/proc/1234/net/tcp", "r", "r"),
     ("usr.bin.mailtoken", "/proc/1234/net/tcp6", "r", "r"),
