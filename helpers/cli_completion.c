@@ -148,29 +148,29 @@ print_flags(const struct cli_command *cmd)
 /*
  * An account's name is nothing but text, which somebody else may have chosen:
  * compgen -W would run what is in it, and so would the line, since not even
- * for files' names does the shell quote a dollar.
+ * for files' names does the shell quote a dollar.  What is quoted here would be
+ * quoted twice inside quotes: there only names are offered that need none.
  */
 static void
 print_bash_choice(void)
 {
-	fputs(
-	    "\t[[ -z $accounts || $cur == -* ]] || mapfile -t names < <("
-	    "\"${COMP_WORDS[0]}\" \"${opts[@]}\" list --names "
-	    "2>/dev/null)\n"
-	    "\tCOMPREPLY=()\n"
-	    "\tfor w in \"${words[@]}\" \"${names[@]}\"; do\n"
-	    "\t\t[[ $w != \"$text\"* ]] || COMPREPLY+=(\"$(printf %q \"$w\")\")\n"
-	    "\tdone\n"
-	    "\t[[ -n $files && $cur != -* ]] || return 0\n"
-	    "\tmapfile -t names < <(compgen -f -- \"$cur\")\n"
-	    "\tif ((${#COMPREPLY[@]} == 0)); then\n"
-	    "\t\tcompopt -o filenames 2>/dev/null\n"
-	    "\t\tCOMPREPLY=(\"${names[@]}\")\n"
-	    "\telse\n"
-	    "\t\tfor w in \"${names[@]}\"; do\n"
-	    "\t\t\tCOMPREPLY+=(\"$(printf %q \"$w\")\")\n"
-	    "\t\tdone\n"
-	    "\tfi\n",
+	fputs("\t[[ -z $accounts || $cur == -* ]] || mapfile -t names < <("
+	      "\"${COMP_WORDS[0]}\" \"${opts[@]}\" list --names "
+	      "2>/dev/null)\n"
+	      "\tCOMPREPLY=()\n"
+	      "\tfor w in \"${words[@]}\" \"${names[@]}\"; do\n"
+	      "\t\t[[ $w != \"$text\"* ]] || _mailtoken_offer \"$w\"\n"
+	      "\tdone\n"
+	      "\t[[ -n $files && $cur != -* ]] || return 0\n"
+	      "\tmapfile -t names < <(compgen -f -- \"$cur\")\n"
+	      "\tif ((${#COMPREPLY[@]} == 0)); then\n"
+	      "\t\tcompopt -o filenames 2>/dev/null\n"
+	      "\t\tCOMPREPLY=(\"${names[@]}\")\n"
+	      "\telse\n"
+	      "\t\tfor w in \"${names[@]}\"; do\n"
+	      "\t\t\t_mailtoken_offer \"$w\"\n"
+	      "\t\tdone\n"
+	      "\tfi\n",
 	    stdout);
 }
 
@@ -179,9 +179,17 @@ complete_bash(void)
 {
 	fputs(
 	    "# bash completion for mailtoken(1), made by itself\n"
+	    "_mailtoken_offer() {\n"
+	    "\tlocal quoted\n"
+	    "\tprintf -v quoted %q \"$1\"\n"
+	    "\t[[ -n $in_quotes && $quoted != \"$1\" ]] || "
+	    "COMPREPLY+=(\"$quoted\")\n"
+	    "}\n"
 	    "_mailtoken() {\n"
 	    "\tlocal cur=${COMP_WORDS[COMP_CWORD]} cmd= accounts= files= i w\n"
 	    "\tlocal prev=${COMP_WORDS[COMP_CWORD - 1]} text=${cur//\\\\/}\n"
+	    "\tlocal in_quotes=\n"
+	    "\t[[ $cur != [\\\"\\']* ]] || in_quotes=1 text=${cur:1}\n"
 	    "\tlocal -a opts=() words=() names=()\n"
 	    "\tfor ((i = 1; i < COMP_CWORD; i++)); do\n"
 	    "\t\tcase ${COMP_WORDS[i]} in\n"

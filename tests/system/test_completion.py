@@ -74,6 +74,38 @@ def test_a_tab_runs_nothing(agent, shell):
         assert not ran.exists(), name
 
 
+@pytest.mark.parametrize("quote", ["'", '"'])
+def test_a_tab_inside_quotes(agent, shell, quote):
+    only_account(agent, "anna@contoso.example")
+    for typed in ("an", "anna@cont"):
+        shell.send(f"{LOGOUT}{quote}{typed}\t")
+        shell.expect_exact("contoso.example" + quote)
+        shell.send("\r")
+        shell.expect_exact("account anna@contoso.example: logged out here")
+        shell.expect_exact(PROMPT)
+
+
+@pytest.mark.parametrize("quote", ["'", '"'])
+def test_a_tab_inside_quotes_runs_nothing(agent, shell, quote):
+    """bash does not say how it would quote there: what needs quotes is left."""
+    ran = agent.directory / "ran"
+    for name in NAMES:
+        if quote == '"' and name[0] != "a":
+            continue            # what was typed would run, or wait for more
+        only_account(agent, name)
+        shell.send(f"{LOGOUT}{quote}{name[0]}\t")
+        if "bash" in str(shell.command):
+            shell.send(quote + "\r")
+            shell.expect(r"mailtoken: [^\r\n]*")
+            assert "contoso.example" not in shell.after
+        else:
+            shell.expect_exact("contoso.example" + quote)
+            shell.send("\r")
+            shell.expect_exact(f"account {name}: logged out here")
+        shell.expect_exact(PROMPT)
+        assert not ran.exists(), name
+
+
 def test_a_command_to_copy_runs_only_itself(agent):
     """Of what names an account that somebody else may have thought of."""
     ran = agent.directory / "ran"
