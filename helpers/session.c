@@ -226,6 +226,7 @@ read_some(struct session *s)
 	struct wire_msg msg;
 	const size_t step = s->in.len == 0 ? READ_FIRST : READ_STEP;
 	char *room = buf_room(&s->in, step);
+	bool full; /* there may be more than was looked at */
 	ssize_t n;
 
 	if (room == NULL) { /* too long is what wire_parse() says */
@@ -245,6 +246,7 @@ read_some(struct session *s)
 	}
 	s->in.len += (size_t)n;
 	s->looked_at = (size_t)n;
+	full = (size_t)n == step;
 	n = wire_parse(s->in.ptr, s->in.len, WIRE_MAX_BYTES, &msg, &d);
 	if (n < 0) {
 		struct log_line l =
@@ -258,7 +260,7 @@ read_some(struct session *s)
 	} else if (n == 0) {
 		session_watch(s, EV_READ);
 	} else {
-		s->talks_on = (size_t)n < s->in.len;
+		s->talks_on = full || (size_t)n < s->in.len;
 		ops_run(s, &msg);
 	}
 }

@@ -32,11 +32,21 @@ def test_woken_by_the_answer_alone(path):
         assert first_event(path) & select.EPOLLIN, f"woken in vain, time {i}"
 
 
+def long(size: int) -> bytes:
+    padding = b"\nuser=" + b"u" * (size - len(REQUEST) - 6)
+    return REQUEST[:9] + padding + REQUEST[9:]
+
+
 @pytest.mark.parametrize("pieces", [
     [REQUEST],
     [REQUEST[:20], REQUEST[20:]],
     [b"version=1\nuser=" + b"u" * 5000, b"u" * 5000 + REQUEST[9:]],
-], ids=["at once", "in two pieces", "long"])
+    [REQUEST + b"more"],
+    # As long as what is looked at first, and as that and the next time.
+    [long(1000) + b"more"],
+    [long(5096) + b"more"],
+], ids=["at once", "in two pieces", "long", "and more", "1000 and more",
+        "5096 and more"])
 def test_taken_in_the_end(path, pieces):
     """What is left in a socket that is closed makes that a reset."""
     for _ in range(20):
