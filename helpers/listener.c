@@ -42,13 +42,15 @@ from_systemd(struct listeners *l, int n, char **names, struct diag *reterr)
 	return 0;
 }
 
-/* For everybody to pass through, whatever the umask. */
+/* For everybody to pass through; by its name it might be another's by now. */
 static int
 make_one(const char *dir)
 {
-	if (mkdir(dir, 0755) < 0)
-		return errno == EEXIST ? 0 : -1;
-	return chmod(dir, 0755);
+	mode_t was = umask(022);
+	int rc = mkdir(dir, 0755);
+
+	(void)umask(was);
+	return rc < 0 && errno != EEXIST ? -1 : 0;
 }
 
 /* The socket's directory and the one above it; the rest must be there. */

@@ -572,3 +572,14 @@ def test_descriptors_that_are_sent_are_not_taken(world, tmp_path):
             for s in open_ones:
                 s.close()
     until(lambda: descriptors(pid) == before, 15, "the end of them")
+
+
+def test_directories_of_a_socket(lab):
+    """Everybody may pass, whatever umask the agent has."""
+    agent = lab.make_agent({})
+    made = agent.directory / "run" / "mailtoken"
+    agent.settings["listen"] = made / "agent.sock"
+    agent.write()
+    agent.start()
+    assert [oct(path.stat().st_mode & 0o7777) for path in (
+        made.parent, made, made / "agent.sock")] == ["0o755", "0o755", "0o666"]
