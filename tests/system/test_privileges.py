@@ -18,6 +18,7 @@ import pytest
 from lab import wire
 from lab.agent import BUILD, USER, client_environment
 from lab.lab import ACCOUNT
+from lab.marks import unwatched
 from lab.process import Process
 from lab.wait import until
 from test_user_agent import Home
@@ -293,6 +294,7 @@ def _agent(lab, name: str, wrapper: list):
     return agent
 
 
+@unwatched      # sanitizers lock nothing
 def test_memory_is_locked(lab):
     """All of it, and what is added later: by the unit's limit, or by a root
     who may lift it, or with the capability."""
