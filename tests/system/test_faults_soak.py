@@ -171,6 +171,12 @@ class Day:
             self.outage(quarter)
         self.let_pass(end)
 
+    def files(self) -> list:
+        """Neither one that a renewal is just making, nor the lock of an
+        account that comes and goes, which may have been tried or not."""
+        return [name for name in os.listdir(self.agent.state)
+                if not name.startswith((".", "extra"))]
+
     def sample(self, hour: int):
         """When nothing is under way."""
         pid = self.agent.process.pid
@@ -187,7 +193,7 @@ class Day:
             **{memory: int(kernel[memory].split()[0])
                for memory in ("Rss", "Pss", "Anonymous")},
             "descriptors": open_now, "threads": int(kernel["Threads"]),
-            "files": len(os.listdir(self.agent.state))})
+            "files": len(self.files())})
 
 
 @pytest.fixture(scope="module")
