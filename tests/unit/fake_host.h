@@ -7,6 +7,13 @@
 
 #define OFFERED(n) (1u << (n))
 
+/* What hosts offer, and who logs in. */
+#define ALL	 (OFFERED(ASK_USER) | OFFERED(ASK_AUTHNAME) | OFFERED(ASK_PASS))
+#define NAME	 OFFERED(ASK_AUTHNAME)
+#define POSTFIX_ (OFFERED(ASK_AUTHNAME) | OFFERED(ASK_PASS))
+#define RELAY	 "relay@example.com"
+#define BOX	 "shared@example.com"
+
 /* A host, its connection and its half of the library in one. */
 struct host {
 	/* What it offers, as OFFERED(ASK_...), and how. */
