@@ -178,7 +178,7 @@ $(UNIT): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libcore.a
 # The calls that reach the disk fail or never return.
 $(BUILD)/tests/unit/test_store: TESTLINK = -Wl,--wrap=openat,--wrap=write,--wrap=fsync,--wrap=renameat,--wrap=fstatfs
 $(BUILD)/tests/unit/test_rekey: TESTLINK = -Wl,--wrap=openat,--wrap=write,--wrap=fsync,--wrap=flock,--wrap=renameat,--wrap=renameat2
-$(BUILD)/tests/unit/test_renew: TESTLINK = -Wl,--wrap=renameat,--wrap=posix_fallocate
+$(addprefix $(BUILD)/tests/unit/test_renew_,store login): TESTLINK = -Wl,--wrap=renameat,--wrap=posix_fallocate
 # Certificates that are counted.
 $(BUILD)/tests/unit/test_expiry: TESTLINK = -Wl,--wrap=credential_expires_at
 # A syslog of our own.
